@@ -1,0 +1,68 @@
+"""Pellucid makes images explainable: autoencoders whose latents a person can name.
+
+Names are loaded when first used, so that `import pellucid` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Architecture": "pellucid.model.architecture",
+    "Dataset": "pellucid.data.store",
+    "LOSSES": "pellucid.objective.reconstruction",
+    "Model": "pellucid.model.predictor",
+    "Objective": "pellucid.objective.objectives",
+    "PellucidError": "pellucid.errors",
+    "Posterior": "pellucid.model.posterior",
+    "Preprocessing": "pellucid.data.images",
+    "TrainingConfig": "pellucid.training.config",
+    "load": "pellucid.model.predictor",
+    "open_dataset": "pellucid.data.store",
+    "read_latents": "pellucid.latents.names",
+    "reconstruction_losses": "pellucid.objective.reconstruction",
+    "train": "pellucid.training.loop",
+}
+
+__all__ = [
+    "LOSSES",
+    "Architecture",
+    "Dataset",
+    "Model",
+    "Objective",
+    "PellucidError",
+    "Posterior",
+    "Preprocessing",
+    "TrainingConfig",
+    "load",
+    "open_dataset",
+    "read_latents",
+    "reconstruction_losses",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from pellucid.data.images import Preprocessing
+    from pellucid.data.store import Dataset, open_dataset
+    from pellucid.errors import PellucidError
+    from pellucid.latents.names import read_latents
+    from pellucid.model.architecture import Architecture
+    from pellucid.model.posterior import Posterior
+    from pellucid.model.predictor import Model, load
+    from pellucid.objective.objectives import Objective
+    from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
+    from pellucid.training.config import TrainingConfig
+    from pellucid.training.loop import train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,399 @@
+"""Decoded images on disk: written once, checked and mapped into memory at every later start.
+
+A cache is a folder named by a hash of its source and preprocessing. It is written in a temporary folder
+beside its place and renamed when complete, so it is there whole or not at all, and two runs at once end up
+with the same one.
+"""
+
+import errno
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from io import BufferedWriter, TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from PIL import Image
+
+from pellucid.data.images import Preprocessing, preprocess, printable, read_image
+from pellucid.data.sources import Item, RowNames, Source
+from pellucid.errors import DataError, ImageError
+
+VERSION = 1
+MAX_INDEX_BYTES = 2**30
+WORTH_WORKERS = 8.0
+"""Seconds of decoding on one processor above which starting processes pays: each imports torch first."""
+
+Progress = Callable[[int, int], None]
+Outcome = np.ndarray | str
+"""uint8 [height width channel], or why there is none."""
+
+
+@dataclass(frozen=True)
+class Cached:
+    """The images of a source, decoded.
+
+    Attributes:
+        pixels: uint8 [image height width channel], mapped from disk, read-only.
+        kept: int64 [image], which of the source's images these are.
+        skipped: Name and reason of each image that could not be read.
+        fingerprint: sha256 of the shape, the pixels and the names, in hexadecimal.
+    """
+
+    pixels: UInt8[np.ndarray, "image height width channel"]
+    kept: Int64[np.ndarray, " image"]
+    skipped: tuple[tuple[str, str], ...]
+    fingerprint: str
+
+
+def cached(
+    source: Source,
+    preprocessing: Preprocessing,
+    *,
+    root: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Cached:
+    """Give a source's images from the cache, and write the cache first where there is none that is whole.
+
+    Args:
+        source: Where the images come from.
+        preprocessing: What is done to each.
+        root: The folder of all caches.
+        workers: Processes that decode; None decides by the work there is, 0 and 1 decode in this one.
+        progress: Called with the number of images done and of all.
+
+    Raises:
+        DataError: If no image could be read, or the cache could not be written.
+    """
+    place = root / _key(source, preprocessing)
+    found = _open(place, source, preprocessing)
+    if found is not None:
+        return found
+    needed = len(source.names) * preprocessing.size**2 * preprocessing.channels
+    with _writing(root, needed) as directory:
+        with closing(_decoded(source, preprocessing, workers)) as outcomes:
+            skipped = _write_pixels(directory / "pixels", source.names, outcomes, progress)
+        _write_index(directory, source, preprocessing, skipped)
+        # Opened before it is renamed: whatever other runs do to the place, this one has its images.
+        own = _open(directory, source, preprocessing)
+        if own is None:
+            raise DataError(f"{printable(root)}: what was written cannot be read back. Check the disk.")
+        _publish(directory, place, lambda: _open(place, source, preprocessing) is not None)
+        return _open(place, source, preprocessing) or own
+
+
+def _key(source: Source, preprocessing: Preprocessing) -> str:
+    parts = [VERSION, source.kind, source.state, asdict(preprocessing)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _open(place: Path, source: Source, preprocessing: Preprocessing) -> Cached | None:
+    """The cache at a place, or None if there is none, or it is not to the last byte what was written."""
+    try:
+        index = _read_index(place / "index.json")
+        skipped = tuple((str(name), str(reason)) for name, reason in index["skipped"])
+        kept = _kept(source.names, skipped)
+        pixels = _map(place / "pixels", len(kept), preprocessing)
+        if _checksum(pixels) != index["crc32"]:
+            return None
+        return Cached(pixels, kept, skipped, str(index["fingerprint"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _kept(names: Sequence[str], skipped: Iterable[tuple[str, str]]) -> Int64[np.ndarray, " image"]:
+    bad = {name for name, _ in skipped}
+    if not bad:
+        return np.arange(len(names))
+    return np.array([row for row, name in enumerate(names) if name not in bad], np.int64)
+
+
+def _map(
+    path: Path, count: int, preprocessing: Preprocessing
+) -> UInt8[np.ndarray, "image height width channel"]:
+    shape = (count, preprocessing.size, preprocessing.size, preprocessing.channels)
+    if path.stat().st_size != math.prod(shape):
+        raise ValueError("the pixels are damaged")
+    return np.asarray(np.memmap(path, np.uint8, mode="r", shape=shape))
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        data = file.read(MAX_INDEX_BYTES)
+    signed = json.loads(data)
+    if signed["sha256"] != _signature(signed["index"]):
+        raise ValueError("the index is damaged")
+    index: dict[str, Any] = signed["index"]
+    return index
+
+
+def _signature(index: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+
+
+def _checksum(pixels: UInt8[np.ndarray, "image height width channel"]) -> int:
+    flat, crc = pixels.reshape(-1), 0
+    for at in range(0, len(flat), 2**24):
+        crc = zlib.crc32(flat[at : at + 2**24].data, crc)
+    return crc
+
+
+@contextmanager
+def _writing(root: Path, needed: int) -> Iterator[Path]:
+    """A temporary folder that is gone afterwards, whatever happens; a full disk is told in plain words."""
+    directory = None
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_abandoned(root)
+        if shutil.disk_usage(root).free < needed:
+            raise OSError(errno.ENOSPC, "")
+        directory = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
+        yield directory
+    except OSError as error:
+        label, change = printable(root), "or set PELLUCID_CACHE to a folder elsewhere"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            size = f"{needed / 1e6:,.1f} MB"
+            raise DataError(
+                f"{label}: expected {size} of free disk, got less. Free some, {change}."
+            ) from error
+        reason = error.strerror or type(error).__name__
+        raise DataError(f"{label}: the cache cannot be written ({reason}). Allow it, {change}.") from error
+    finally:
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_abandoned(root: Path) -> None:
+    """What a killed writer left: folders in which nothing was written for a day."""
+    for directory in root.glob(".building-*"):
+        with suppress(OSError):
+            times = [path.stat().st_mtime for path in (directory, *directory.iterdir())]
+            if max(times) < time.time() - 86_400:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _write_pixels(
+    path: Path, names: Sequence[str], outcomes: Iterable[list[Outcome]], progress: Progress | None
+) -> list[tuple[str, str]]:
+    """Write what could be decoded, and give the names and reasons of what could not."""
+    skipped: list[tuple[str, str]] = []
+    done = 0
+    with path.open("wb") as file:
+        for chunk in outcomes:
+            named = zip(names[done : done + len(chunk)], chunk, strict=True)
+            skipped += [(name, outcome) for name, outcome in named if isinstance(outcome, str)]
+            file.write(b"".join(outcome.tobytes() for outcome in chunk if not isinstance(outcome, str)))
+            done += len(chunk)
+            if progress is not None:
+                progress(done, len(names))
+        _sync(file)
+    if done != len(names):
+        raise DataError(f"expected {len(names):,} images, the source gave {done:,}. Copy the source again.")
+    if len(skipped) == done:
+        name, reason = skipped[0]
+        raise DataError(f"none of {done:,} images can be read; {printable(name)}: {reason}")
+    return skipped
+
+
+def _write_index(
+    directory: Path, source: Source, preprocessing: Preprocessing, skipped: list[tuple[str, str]]
+) -> None:
+    kept = _kept(source.names, skipped)
+    pixels = _map(directory / "pixels", len(kept), preprocessing)
+    names = [source.names[row] for row in kept.tolist()]
+    index = {
+        "version": VERSION,
+        "images": len(names),
+        "preprocessing": asdict(preprocessing),
+        "crc32": _checksum(pixels),
+        "fingerprint": _fingerprint(pixels, names),
+        "skipped": [list(pair) for pair in skipped],
+        "names": names if not isinstance(source.names, RowNames) else "row numbers of eight digits",
+    }
+    with (directory / "index.json").open("w", encoding="utf-8") as file:
+        json.dump({"sha256": _signature(index), "index": index}, file)
+        _sync(file)
+    _sync_folder(directory)
+
+
+def _fingerprint(pixels: UInt8[np.ndarray, "image height width channel"], names: list[str]) -> str:
+    hashed = hashlib.sha256(f"pellucid images {list(pixels.shape)}\n".encode())
+    hashed.update(pixels.reshape(-1).data)
+    hashed.update("\0".join(names).encode("utf-8", "surrogateescape"))
+    return hashed.hexdigest()
+
+
+def _publish(directory: Path, place: Path, is_whole: Callable[[], bool]) -> None:
+    """Put the folder in its place, unless another run has put a whole one there."""
+    for _ in range(3):
+        try:
+            directory.rename(place)
+            _sync_folder(place.parent)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        if is_whole():
+            return
+        damaged = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
+        with suppress(OSError):
+            place.rename(damaged / "damaged")
+        shutil.rmtree(damaged, ignore_errors=True)
+
+
+def _sync(file: BufferedWriter | TextIOWrapper) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _decoded(
+    source: Source, preprocessing: Preprocessing, workers: int | None
+) -> Generator[list[Outcome], None, None]:
+    """What became of each chunk of the source, in order."""
+    count = _workers(source.seconds) if workers is None else workers
+    if count > 1:
+        with closing(_Crew(count, preprocessing)) as crew:
+            yield from _from_crew(crew, source.chunks())
+    else:
+        for chunk in source.chunks():
+            yield _prepare(chunk, preprocessing)
+
+
+def _workers(seconds: float) -> int:
+    if seconds < WORTH_WORKERS or multiprocessing.current_process().daemon:
+        return 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, 16)
+
+
+def _prepare(chunk: list[Item], preprocessing: Preprocessing) -> list[Outcome]:
+    return [_outcome(item, preprocessing) for item in chunk]
+
+
+def _outcome(item: Item, preprocessing: Preprocessing) -> Outcome:
+    if isinstance(item, str):
+        return item
+    try:
+        return (
+            _fitted(item, preprocessing) if isinstance(item, np.ndarray) else read_image(item, preprocessing)
+        )
+    except (ImageError, MemoryError) as error:
+        label = printable(item) if isinstance(item, Path) else "the image"
+        return str(error).removeprefix(f"{label}: ") or "not enough memory"
+
+
+def _fitted(
+    pixels: UInt8[np.ndarray, "height width channel"], preprocessing: Preprocessing
+) -> UInt8[np.ndarray, "size size kept"]:
+    side, channels = preprocessing.size, preprocessing.channels
+    if pixels.shape == (side, side, channels) and preprocessing.crop != "celeba":
+        return pixels
+    grey = pixels.shape[2] == 1
+    return preprocess(Image.fromarray(pixels[:, :, 0] if grey else pixels), preprocessing)
+
+
+class _Crew:
+    """Worker processes, started when needed and anew after they died; where none can live, this one works."""
+
+    def __init__(self, count: int, preprocessing: Preprocessing) -> None:
+        self.count = count
+        self.preprocessing = preprocessing
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, chunk: list[Item]) -> Future[list[Outcome]]:
+        if self._pool is None and self.count > 0:
+            self._pool = _start(self.count)
+            self.count = 0 if self._pool is None else self.count
+        future: Future[list[Outcome]] = Future()
+        if self._pool is None:
+            future.set_result(_prepare(chunk, self.preprocessing))
+            return future
+        try:
+            return self._pool.submit(_prepare, chunk, self.preprocessing)
+        except BrokenProcessPool as error:
+            future.set_exception(error)
+            return future
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _start(workers: int) -> ProcessPoolExecutor | None:
+    """Worker processes, or None where none can live (a script without a `__main__` guard, no memory)."""
+    try:
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+    except OSError:
+        return None
+    try:
+        pool.submit(os.getpid).result()
+    except (OSError, BrokenProcessPool, AssertionError):
+        pool.shutdown()
+        return None
+    return pool
+
+
+def _ignore_interrupt() -> None:
+    """Ctrl-C reaches every process of the terminal; only the first one shall act on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _from_crew(crew: _Crew, chunks: Iterator[list[Item]]) -> Iterator[list[Outcome]]:
+    """Decode a few chunks ahead; after a process has died, what was in hand is gone through one by one."""
+    pending: deque[tuple[list[Item], Future[list[Outcome]]]] = deque()
+    while True:
+        for chunk in islice(chunks, max(0, max(1, 4 * crew.count) - len(pending))):
+            pending.append((chunk, crew.submit(chunk)))
+        if not pending:
+            return
+        try:
+            outcomes = pending[0][1].result()
+        except BrokenProcessPool:
+            crew.close()
+            suspects = [chunk for chunk, _ in pending]
+            pending.clear()
+            yield from (_one_by_one(chunk, crew.preprocessing) for chunk in suspects)
+            continue
+        pending.popleft()
+        yield outcomes
+
+
+def _one_by_one(chunk: list[Item], preprocessing: Preprocessing) -> list[Outcome]:
+    """Find which image a worker died of, in a process that may die as well."""
+    outcomes: list[Outcome] = []
+    with closing(_Crew(1, preprocessing)) as crew:
+        for item in chunk:
+            try:
+                outcomes += crew.submit([item]).result()
+            except BrokenProcessPool:
+                crew.close()
+                outcomes.append("the process that decoded it died. Convert it, or leave it out.")
+    return outcomes

@@ -1,0 +1,311 @@
+"""Read a picture, refuse what is not one, and bring it to the size and colour that a model sees."""
+
+import io
+import stat
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from PIL import Image, ImageFile, UnidentifiedImageError
+from torch import Tensor
+
+from pellucid.errors import ConfigError, ImageError, PellucidError
+
+Crop = Literal["whole", "center", "celeba"]
+SIZES = (32, 64, 128, 256)
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 200_000_000
+
+# The square of 148 pixels around the face in an aligned CelebA photograph of 178 x 218.
+_CELEBA_BOX = (15 / 178, 40 / 218, 163 / 178, 188 / 218)
+
+_SIGNATURES = (
+    (0, b"\xff\xd8\xff", "a JPEG that is damaged"),
+    (0, b"\x89PNG", "a PNG that is damaged"),
+    (8, b"WEBP", "a WEBP that is damaged"),
+    (0, b"GIF8", "a GIF"),
+    (0, b"BM", "a BMP"),
+    (0, b"II*\0", "a TIFF"),
+    (0, b"MM\0*", "a TIFF"),
+    (4, b"ftypavif", "an AVIF"),
+    (4, b"ftyphei", "a HEIC"),
+    (4, b"ftypmif1", "a HEIC"),
+    (4, b"jP  ", "a JPEG 2000"),
+    (4, b"JXL ", "a JPEG XL"),
+    (0, b"\xff\x0a", "a JPEG XL"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"<svg", "an SVG"),
+    (0, b"<?xml", "an XML file"),
+)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_pillow = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the pixels of a model: saved with the model and used everywhere after.
+
+    Attributes:
+        size: Side of the square in pixels: 32, 64, 128 or 256.
+        channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
+        crop: `center` the largest centred square; `celeba` the face of an aligned CelebA photograph,
+            whatever its resolution; `whole` the whole picture squeezed into a square.
+    """
+
+    size: int = 64
+    channels: int = 3
+    crop: Crop = "center"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("size", SIZES), ("channels", (1, 3)), ("crop", get_args(Crop))):
+            value = getattr(self, name)
+            if isinstance(value, bool) or value not in choices or type(value) is not type(choices[0]):
+                expected = ", ".join(map(str, choices))
+                raise ConfigError(f"{name}: expected one of {expected}, got {value!r}. Choose one of them.")
+
+
+def printable(path: Path | str) -> str:
+    """A path as one line of text, with whatever cannot be printed escaped."""
+    text = str(path)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def decode(source: Path | bytes) -> Image.Image:
+    """Read a JPEG, PNG or WEBP picture: upright by its EXIF tag, transparency over white.
+
+    Grey, palette, CMYK and 16-bit pictures are understood; of an animation, the first frame.
+    Nothing is decoded before the size of the file (200 MB) and of the picture (50 megapixels) is known.
+
+    Args:
+        source: A file, or the contents of one.
+
+    Returns:
+        A picture in mode `RGB` or `L`.
+
+    Raises:
+        ImageError: If it is no such picture, truncated, damaged or too large.
+    """
+    label = "the image" if isinstance(source, bytes) else printable(source)
+    data = _contents(source, label)
+    _check_webp(data, label)
+    with _reading(label, data):
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_pixels(*image.size, label)
+        _scale_transparent_key(image, data)
+        plain = _flatten(image, label)
+        plain.info = {}
+        return plain
+
+
+def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "height width channel"]:
+    """Crop, resize (antialiased, Lanczos) and convert a picture to what the model sees.
+
+    Args:
+        image: Any picture that `decode` could give, or one in another of Pillow's 8-bit modes.
+        preprocessing: Size, channels and crop.
+
+    Raises:
+        ImageError: If the picture's mode is not understood, or it cannot be loaded.
+    """
+    if type(image) is not Image.Image or image.mode not in ("L", "RGB") or image.info:
+        with _reading("the image"):
+            _check_pixels(*image.size, "the image")
+            image = _flatten(image, "the image")
+    side = (preprocessing.size, preprocessing.size)
+    box = _crop_box(*image.size, preprocessing.crop)
+    # Large pictures are first halved and so on: the same to the eye, bounded in memory, and faster.
+    resized = image.resize(side, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    pixels = np.array(resized.convert("L" if preprocessing.channels == 1 else "RGB"))
+    return pixels.reshape(*side, preprocessing.channels)
+
+
+def read_image(
+    source: Path | bytes, preprocessing: Preprocessing
+) -> UInt8[np.ndarray, "height width channel"]:
+    """Read a picture the way a model sees it: `decode`, then `preprocess`."""
+    return preprocess(decode(source), preprocessing)
+
+
+def to_float(
+    pixels: UInt8[np.ndarray, "batch height width channel"],
+) -> Float32[Tensor, "batch channel height width"]:
+    """Pixels as the numbers in [0, 1] that a model takes, in channels-last memory."""
+    writable = pixels if pixels.flags.writeable else pixels.copy()
+    return torch.from_numpy(writable).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+def to_pixels(
+    images: Float[Tensor, "batch channel height width"],
+) -> UInt8[np.ndarray, "batch height width channel"]:
+    """Numbers as pixels: clamped to [0, 1], rounded to the nearest of 256 levels, nan as black."""
+    levels = torch.nan_to_num(images.detach().to("cpu", torch.float32)).clamp(0, 1).mul(255).round()
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _contents(source: Path | bytes, label: str) -> bytes:
+    if isinstance(source, bytes):
+        data = source[: MAX_BYTES + 1]
+    else:
+        try:
+            if not stat.S_ISREG(source.stat().st_mode):
+                raise ImageError(f"{label}: expected a picture file, got something else. Give a file.")
+            with source.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a valid path"
+            raise ImageError(f"{label}: cannot be read ({reason}). Check the path.") from error
+    if len(data) > MAX_BYTES:
+        limit = MAX_BYTES // 1_000_000
+        raise ImageError(f"{label}: expected at most {limit} MB, got more. Save it smaller.")
+    if not data:
+        raise ImageError(f"{label}: expected a picture, got an empty file. Copy it again.")
+    return data
+
+
+@contextmanager
+def _reading(label: str, data: bytes = b"") -> Iterator[None]:
+    """Turn whatever Pillow raises into ImageError, and keep its warnings and global switches out."""
+    with _pillow, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+        try:
+            yield
+        except PellucidError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ImageError(
+                f"{label}: expected a JPEG, PNG or WEBP picture, got {_name_of(data)}. "
+                "Convert it, or leave it out."
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"{label}: {_too_large('far more')}") from error
+        # Hostile bytes make Pillow raise nearly any type: struct.error, KeyError, MemoryError ...
+        except Exception as error:
+            reason = printable(str(error).partition("\n")[0][:200]) or type(error).__name__
+            raise ImageError(
+                f"{label}: is damaged or incomplete ({reason}). Copy it again, or leave it out."
+            ) from error
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+
+
+def _name_of(data: bytes) -> str:
+    names = (name for at, magic, name in _SIGNATURES if data[at : at + len(magic)] == magic)
+    return next(names, "something else")
+
+
+def _too_large(got: str) -> str:
+    return f"expected at most {MAX_PIXELS // 1_000_000} megapixels, got {got}. Make it smaller."
+
+
+def _check_pixels(width: int, height: int, label: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{label}: {_too_large(f'{width}x{height}')}")
+    if width < 1 or height < 1:
+        raise ImageError(f"{label}: expected a picture, got one of {width}x{height} pixels. Leave it out.")
+
+
+def _check_webp(data: bytes, label: str) -> None:
+    """Pillow hands a WEBP to its decoder on opening, so the header is read here first."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
+        return
+    if data[12:16] == b"VP8X":
+        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+    elif data[12:16] == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", data, 26))
+    _check_pixels(max(width, 1), max(height, 1), label)
+
+
+def _scale_transparent_key(image: Image.Image, data: bytes) -> None:
+    """A PNG's transparent colour is in the file's bit depth: bring it to that of Pillow's pixels."""
+    key = image.info.get("transparency")
+    if image.format != "PNG" or image.mode not in ("1", "L", "RGB") or key is None:
+        return
+    depth = data[24]
+    scaled = [k >> 8 if depth == 16 else k * 255 // (2**depth - 1) for k in np.atleast_1d(key).tolist()]
+    image.info["transparency"] = tuple(scaled)
+
+
+def _flatten(image: Image.Image, label: str) -> Image.Image:
+    """Upright, opaque, 8-bit grey or RGB."""
+    image.load()
+    image = _rotated(image)
+    mode, key = image.mode, image.info.get("transparency")
+    if mode in ("1", "L", "RGB"):
+        plain = image.convert("L") if mode == "1" else image
+        return plain if key is None else _key_to_white(plain, key)
+    if mode.startswith("I;16"):
+        return _from_16_bits(image, key)
+    if mode in ("LA", "La", "RGBA", "RGBa", "PA") or (mode == "P" and key is not None):
+        return _over_white(image.convert("LA" if mode in ("LA", "La") else "RGBA"))
+    if mode in ("P", "CMYK"):
+        return image.convert("RGB")
+    raise ImageError(
+        f"{label}: expected grey, palette, RGB or CMYK pixels, got Pillow's mode {mode}. Convert it to RGB."
+    )
+
+
+def _rotated(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(0x0112)
+    except Exception:  # a damaged tag is no reason to lose the picture
+        return image
+    method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if method is None else image.transpose(method)
+
+
+def _key_to_white(image: Image.Image, key: Any) -> Image.Image:
+    pixels = np.array(image)
+    matches = pixels == np.asarray(key).reshape(-1)
+    pixels[matches if image.mode == "L" else matches.all(axis=-1)] = 255
+    return Image.fromarray(pixels)
+
+
+def _from_16_bits(image: Image.Image, key: Any) -> Image.Image:
+    pixels = np.asarray(image).astype(np.uint32)
+    levels = ((pixels + 128) // 257).astype(np.uint8)
+    if key is not None:
+        levels[pixels == key] = 255
+    return Image.fromarray(levels)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    colours = image.convert(image.mode.removesuffix("A"))
+    white = Image.new(colours.mode, image.size, "white")
+    white.paste(colours, mask=image.getchannel("A"))
+    return white
+
+
+def _crop_box(width: int, height: int, crop: Crop) -> tuple[float, float, float, float]:
+    if crop == "celeba":
+        left, top, right, bottom = _CELEBA_BOX
+        return left * width, top * height, right * width, bottom * height
+    if crop == "center":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return left, top, left + side, top + side
+    return 0, 0, width, height

@@ -1,0 +1,305 @@
+"""What people call the latents: kept in latents.json with the measurements and evidence beside them."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+from pellucid.errors import LatentError, RunError
+from pellucid.latents.activity import Activity
+from pellucid.latents.tracking import Tracking
+from pellucid.model.sealed import read_sealed, write_sealed
+
+LATENTS = "latents.json"
+FORMAT = "pellucid-latents"
+VERSION = 1
+MAX_NAME = 60
+MAX_EVIDENCE = 300
+MIN_AUC = 0.70
+MIN_CORRELATION = 0.5
+MIN_POSITIVES = 10
+# Control and formatting characters, lone surrogates, line separators: they hide, reorder or break text.
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+@dataclass(frozen=True)
+class LatentRecord:
+    """What is known of one latent; None where it has not been measured or named.
+
+    Attributes:
+        index: Its number.
+        name: What people call it.
+        suggested: Whether Pellucid proposed the name rather than a person.
+        evidence: What the suggestion rests on.
+        kl: Nats per image.
+        variance: Of the posterior mean.
+        active: KL > 0.1 nat and variance > 0.01.
+        low: 1 % quantile of the posterior mean.
+        high: 99 % quantile of the posterior mean.
+    """
+
+    index: int
+    name: str | None = None
+    suggested: bool = False
+    evidence: str | None = None
+    kl: float | None = None
+    variance: float | None = None
+    active: bool | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class LatentTable:
+    """All latents of a model, in the order of their numbers.
+
+    Attributes:
+        records: One for each latent.
+    """
+
+    records: tuple[LatentRecord, ...]
+
+    def label(self, latent: int) -> str:
+        """How a latent is called in figures and tables: `z17 sunglasses`, or `z17` without a name."""
+        name = self.records[latent].name
+        return f"z{latent} {name}" if name else f"z{latent}"
+
+    def order(self) -> list[int]:
+        """All latents, the one with the largest KL first; those not measured last."""
+        measured = [(-record.kl if record.kl is not None else 1.0, record.index) for record in self.records]
+        return [index for _, index in sorted(measured)]
+
+    def active(self) -> list[int]:
+        """The active latents, the one with the largest KL first; none before they are measured."""
+        return [index for index in self.order() if self.records[index].active]
+
+    def find(self, latent: str) -> int:
+        """The index of `z17`, `17` or a name, in whatever case.
+
+        Raises:
+            LatentError: If there is no such latent.
+        """
+        text = latent.strip()
+        number = re.fullmatch(r"[zZ]?([0-9]{1,4})", text)
+        if number and int(number[1]) < len(self.records):
+            return int(number[1])
+        by_name = {_key(record.name): record.index for record in self.records if record.name}
+        if _key(text) in by_name:
+            return by_name[_key(text)]
+        near = get_close_matches(_key(text[:MAX_NAME]), by_name, n=1)
+        hint = (
+            f" Did you mean {self.label(by_name[near[0]])!r}?"
+            if near
+            else " List them: pellucid latents RUN."
+        )
+        raise LatentError(
+            f"expected z0 to z{len(self.records) - 1} or a latent's name, got {text[:MAX_NAME]!r}.{hint}"
+        )
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _clean(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _printable(text: str) -> bool:
+    return not any(unicodedata.category(character) in _UNPRINTABLE for character in text)
+
+
+def _refusal(table: LatentTable, latent: int, name: str) -> str | None:
+    """Why a clean name may not be given to a latent, or None if it may."""
+    if not 1 <= len(name) <= MAX_NAME:
+        return f"expected a name of 1 to {MAX_NAME} characters, got {len(name)}. Choose a short one."
+    if not _printable(name):
+        return f"expected a name of printable characters, got {name!r}. Leave the others out."
+    if re.fullmatch(r"[zZ]?\d+", name):
+        return f"expected a name that is not a latent's number, got {name!r}. Say what the latent does."
+    key = _key(name)
+    for record in table.records:
+        if record.index != latent and record.name and _key(record.name) == key:
+            return (
+                f"expected a new name, but {name!r} is what z{record.index} is called. Rename that one first."
+            )
+    return None
+
+
+def rename(
+    table: LatentTable, latent: int, name: str | None, *, suggested: bool = False, evidence: str | None = None
+) -> LatentTable:
+    """Give a latent a name, or take it away with None.
+
+    Args:
+        table: The names so far.
+        latent: Its index.
+        name: 1 to 60 printable characters, unlike any other latent's in whatever case, and not a number
+            such as `z3`. Stored stripped and in Unicode's form NFC.
+        suggested: Whether it is Pellucid's proposal.
+        evidence: What a proposal rests on.
+
+    Raises:
+        LatentError: If there is no such latent, or the name is refused.
+    """
+    if not 0 <= latent < len(table.records):
+        raise LatentError(f"expected a latent from z0 to z{len(table.records) - 1}, got z{latent}.")
+    cleaned = None if name is None else _clean(name)
+    if cleaned is not None and (reason := _refusal(table, latent, cleaned)):
+        raise LatentError(reason)
+    record = replace(table.records[latent], name=cleaned, suggested=suggested, evidence=evidence)
+    return LatentTable((*table.records[:latent], record, *table.records[latent + 1 :]))
+
+
+def with_activity(table: LatentTable, activity: Activity) -> LatentTable:
+    """The same names with new measurements beside them.
+
+    Raises:
+        LatentError: If the measurements are of another number of latents.
+    """
+    if len(activity.kl) != len(table.records):
+        raise LatentError(f"expected {len(table.records)} latents to be measured, got {len(activity.kl)}.")
+    return LatentTable(
+        tuple(
+            replace(
+                record,
+                kl=float(activity.kl[record.index]),
+                variance=float(activity.variance[record.index]),
+                active=bool(activity.active[record.index]),
+                low=float(activity.low[record.index]),
+                high=float(activity.high[record.index]),
+            )
+            for record in table.records
+        )
+    )
+
+
+def suggest(table: LatentTable, trackings: Sequence[Tracking]) -> LatentTable:
+    """Name latents after the attributes that they track; a name that a person gave is never touched.
+
+    Every attribute proposes the one latent that tracks it best; of its proposals a latent takes the
+    strongest. A proposal counts from an AUC of 0.70 or a correlation of 0.5, with 10 images in each class,
+    where the 95 % interval leaves chance out, and where the best of as many latents would not reach it by
+    luck (Bonferroni, 5 %). Inactive latents take no part. Earlier suggestions are replaced.
+
+    Args:
+        table: The names so far.
+        trackings: What `track` found.
+    """
+    for record in table.records:
+        if record.suggested:
+            table = rename(table, record.index, None)
+    best: dict[str, Tracking] = {}
+    for tracking in trackings:
+        inactive = table.records[tracking.latent].active is False
+        leader = best.get(tracking.attribute)
+        if not inactive and (leader is None or tracking.strength > leader.strength):
+            best[tracking.attribute] = tracking
+    for tracking in sorted(best.values(), key=lambda tracking: -tracking.strength):
+        name = _readable(tracking.attribute)
+        free = table.records[tracking.latent].name is None and _printable(tracking.attribute)
+        if free and _convincing(tracking, len(table.records)) and not _refusal(table, tracking.latent, name):
+            evidence = tracking.describe()[:MAX_EVIDENCE]
+            table = rename(table, tracking.latent, name, suggested=True, evidence=evidence)
+    return table
+
+
+def _readable(attribute: str) -> str:
+    return _clean(" ".join(attribute.replace("_", " ").lower().split()))
+
+
+def _convincing(tracking: Tracking, latents: int) -> bool:
+    images = tracking.images
+    if tracking.statistic == "AUC":
+        positives = tracking.positives or 0
+        enough = tracking.value >= MIN_AUC and MIN_POSITIVES <= positives <= images - MIN_POSITIVES
+        # Under chance the AUC's variance is (images + 1) / (12 positives negatives): Mann & Whitney 1947.
+        scale = (3 * positives * (images - positives) / (images + 1)) ** 0.5
+    else:
+        enough = tracking.value >= MIN_CORRELATION
+        scale = (images - 1) ** 0.5
+    by_luck = NormalDist().inv_cdf(1 - 0.025 / latents)
+    return enough and tracking.above_chance and tracking.strength * scale > by_luck
+
+
+def write_latents(run: Path, table: LatentTable) -> None:
+    """Write latents.json in the run's folder; a kill at any moment leaves the old one or the new one."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "latents": [asdict(record) for record in table.records],
+    }
+    write_sealed(run / LATENTS, content)
+
+
+def read_latents(run: Path, latents: int) -> LatentTable:
+    """Read and check latents.json; without one, no latent has a name.
+
+    Args:
+        run: The run's folder.
+        latents: How many latents its model has.
+
+    Raises:
+        RunError: If it is damaged, from a newer version, or of another model.
+    """
+    path = run / LATENTS
+    nameless = LatentTable(tuple(LatentRecord(index) for index in range(latents)))
+    if not path.exists():
+        return nameless
+    content = read_sealed(path)
+    if (content.pop("format", None), content.pop("version", None)) != (FORMAT, VERSION):
+        raise RunError(f"{path}: expected {FORMAT} of version {VERSION}. Update Pellucid to read it.")
+    records = content.pop("latents", None)
+    if content:
+        raise RunError(
+            f"{path}: unknown keys {', '.join(sorted(content))[:200]!r}. Update Pellucid to read it."
+        )
+    if not isinstance(records, list) or len(records) != latents:
+        raise RunError(f"{path}: expected a list of the model's {latents} latents. Restore it from a copy.")
+    table = nameless
+    for index, record in enumerate(records):
+        reason = _malformed(table, index, record)
+        if reason:
+            raise RunError(
+                f"{path}: z{index}: {reason} Restore it from a copy, or delete it to lose the names."
+            )
+        table = LatentTable((*table.records[:index], LatentRecord(**record), *table.records[index + 1 :]))
+    return table
+
+
+def _malformed(table: LatentTable, index: int, record: Any) -> str | None:
+    """What is wrong with one entry of latents.json, or None; `table` holds the entries before it."""
+    if not isinstance(record, Mapping) or set(record) != {field.name for field in fields(LatentRecord)}:
+        return "expected exactly the keys of a latent."
+    for field in fields(LatentRecord):
+        # bool is a kind of int, and 1 == True: compare types, not values
+        if type(record[field.name]) not in _TYPES[field.name]:
+            return f"expected {field.name!r} of another type, got {type(record[field.name]).__name__}."
+    if record["index"] != index:
+        return f"expected the latents in order, got z{record['index']}."
+    name, evidence = record["name"], record["evidence"]
+    if name is not None and (name != _clean(name) or _refusal(table, index, name)):
+        return f"the name {name[:MAX_NAME]!r} is refused."
+    if evidence is not None and not (len(evidence) <= MAX_EVIDENCE and _printable(evidence)):
+        return f"expected evidence of at most {MAX_EVIDENCE} printable characters."
+    low, high = record["low"], record["high"]
+    if (low is None) != (high is None) or (low is not None and low > high):
+        return "expected a range from low to high."
+    return None
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "index": (int,),
+    "name": (str, type(None)),
+    "suggested": (bool,),
+    "evidence": (str, type(None)),
+    "kl": (float, type(None)),
+    "variance": (float, type(None)),
+    "active": (bool, type(None)),
+    "low": (float, type(None)),
+    "high": (float, type(None)),
+}

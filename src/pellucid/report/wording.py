@@ -1,0 +1,199 @@
+"""What the report says in words: the training in plain language, and what a name does not prove."""
+
+import platform
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import matplotlib
+import numpy
+import torch
+
+import pellucid
+from pellucid.data.store import Dataset
+from pellucid.model.directory import ModelConfig
+from pellucid.model.predictor import Model
+from pellucid.objective.reconstruction import LOSSES
+
+_CROPS = {
+    "whole": "the whole picture, squeezed to a square",
+    "center": "the largest square in the middle",
+    "celeba": "the face, cut from the aligned photograph",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A row of a table: what it is, its value, and what that means to somebody new to it."""
+
+    what: str
+    value: str
+    meaning: str = ""
+
+
+def training_facts(model: Model, dataset: Dataset) -> list[Fact]:
+    """What was trained on what, as a table."""
+    config, data, training = model.config, model.config.data, model.config.training
+    built, crop = config.architecture, config.preprocessing.crop
+    weights = sum(parameter.numel() for parameter in model.vae.parameters())
+    facts = [
+        Fact("Images", str(data.get("description", dataset.description))),
+        Fact(
+            "Split",
+            " / ".join(_count(data.get(part)) for part in ("train", "validation", "test")),
+            "trained on / checked during training / never used in training",
+        ),
+        Fact(
+            "Size",
+            f"{built.size} × {built.size} pixels, {'grey' if built.channels == 1 else 'colour'}",
+            _CROPS.get(crop, crop),
+        ),
+        Fact("Network", built.preset, f"{weights:,} weights, {built.latents} latents"),
+        *_objective_facts(training.get("objective")),
+        Fact("Training", _amount(training), _pace(training)),
+    ]
+    if _count(data.get("skipped")) not in ("0", "?"):
+        facts.insert(1, Fact("Left out", _count(data.get("skipped")), "files that could not be read"))
+    return facts
+
+
+def _objective_facts(objective: Any) -> list[Fact]:
+    if not isinstance(objective, Mapping):
+        return []
+    beta, capacity = (_short(objective.get(key)) for key in ("beta", "capacity"))
+    words = {
+        "vae": "redraw well, and say no more about an image than is worth it",
+        "beta-vae": f"each nat that the latents say costs {beta} times the ordinary price",
+        "annealed-beta-vae": f"the latents may say more as training goes on, {capacity} nats in the end",
+        "beta-tcvae": f"latents that repeat one another pay {beta} times the ordinary price, "
+        "so that each comes to say something of its own",
+    }
+    name = str(objective.get("name", "?"))
+    return [Fact("Objective", name, words.get(name, "")), *_loss_facts(objective.get("losses"))]
+
+
+def _loss_facts(losses: Any) -> list[Fact]:
+    pairs = (
+        losses.items() if isinstance(losses, Mapping) else losses if isinstance(losses, list | tuple) else ()
+    )
+    found = [(str(name), weight) for name, weight in pairs]
+    value = ", ".join(name if weight == 1 else f"{weight:g} × {name}" for name, weight in found)
+    meaning = " ".join(LOSSES[name].description for name, _ in found if name in LOSSES)
+    return [Fact("Measure of likeness", value, meaning)] if found else []
+
+
+def _amount(training: Mapping[str, Any]) -> str:
+    steps = training.get("steps_taken", training.get("steps"))
+    minutes = training.get("minutes_taken", training.get("minutes"))
+    parts = [f"{_count(steps)} steps of {_count(training.get('batch_size'))} images"]
+    return ", ".join(parts + ([f"{minutes:.3g} minutes"] if isinstance(minutes, int | float) else []))
+
+
+def _pace(training: Mapping[str, Any]) -> str:
+    rate, seed = training.get("learning_rate"), training.get("seed")
+    flip = ", images mirrored at random" if training.get("flip") else ""
+    return f"learning rate {rate}, seed {seed}, {training.get('precision')}{flip}"
+
+
+def story(model: Model, dataset: Dataset, active: int) -> str:
+    """What happened, in a paragraph for anybody."""
+    data, training = model.config.data, model.config.training
+    seen, train = training.get("images_seen"), data.get("train")
+    passes = (
+        f", each about {max(1, round(seen / train)):,} times"
+        if isinstance(seen, int) and isinstance(train, int) and train
+        else ""
+    )
+    kept = sum(n for n in (data.get("validation"), data.get("test")) if isinstance(n, int))
+    size = model.config.architecture.size
+    return (
+        f"The model was shown {_count(train)} images{passes}, and had to learn to describe each by only "
+        f"{model.latents} numbers, well enough to redraw all {size} × {size} pixels from them. "
+        f"Nobody told it what is in the images. {active} of the {model.latents} numbers turned out to carry "
+        f"something. {_count(kept)} more images were kept back: what is called “held-out” below "
+        "was never trained on."
+    )
+
+
+def provenance(model: Model, dataset: Dataset) -> list[Fact]:
+    """What is needed to say exactly which model and data this is."""
+    data, training = model.config.data, model.config.training
+    same = dataset.fingerprint == data.get("fingerprint")
+    trained_with = [f"{name} {training[name]}" for name in ("pellucid", "torch") if name in training]
+    return [
+        Fact("Model", model.fingerprint, "sha256 of the weights"),
+        Fact(
+            "Data of this report",
+            dataset.fingerprint,
+            "sha256 of pixels and names; "
+            + ("the data it was trained on" if same else "not the data it was trained on"),
+        ),
+        *([] if same else [Fact("Data of the training", str(data.get("fingerprint", "?")))]),
+        *([Fact("Trained with", ", ".join(trained_with))] if trained_with else []),
+        Fact(
+            "Report made with",
+            f"pellucid {pellucid.__version__}, torch {torch.__version__}, numpy {numpy.__version__}, "
+            f"matplotlib {matplotlib.__version__}, Python {platform.python_version()}",
+        ),
+    ]
+
+
+def command(config: ModelConfig, out: str) -> str:
+    """The command that trains this model: the recorded one, else one with the same settings."""
+    recorded = config.training.get("command")
+    if isinstance(recorded, str):
+        return recorded
+    training, objective = config.training, config.training.get("objective")
+    settings = {
+        "size": config.architecture.size,
+        "limit": config.data.get("limit"),
+        "preset": config.architecture.preset,
+        "latents": config.architecture.latents,
+        "objective": objective.get("name") if isinstance(objective, Mapping) else None,
+        "beta": objective.get("beta") if isinstance(objective, Mapping) else None,
+        "steps": training.get("steps_taken", training.get("steps")),
+        "batch-size": training.get("batch_size"),
+        "learning-rate": training.get("learning_rate"),
+        "seed": training.get("seed"),
+        "out": out,
+    }
+    source = without_folders(config.data.get("source")) or "DATA"
+    options = [
+        part for key, value in settings.items() if value is not None for part in (f"--{key}", str(value))
+    ]
+    return shlex.join(["pellucid", "train", str(source), *options])
+
+
+def without_folders(source: Any) -> Any:
+    """A path's last part: where the data lie on somebody's disk is nobody else's business."""
+    return PurePath(source).name or source if isinstance(source, str) else source
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else "?"
+
+
+def _count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else "?"
+
+
+LIMITS = (
+    "A name is a label for what changes together in these images. It is not a cause, and the model does "
+    "not know the word: it was never told any attribute.",
+    "The evidence for a name is a correlation, measured on the number of images (n) that stands beside "
+    "it. Attributes that go together in the data, such as a beard and a short haircut, cannot be told "
+    "apart by it.",
+    "An AUC of 0.80 still puts one pair in five in the wrong order. A single latent is no detector of its "
+    "attribute.",
+    "Of many attributes, the card shows those that fit best, so the strongest looks a little stronger "
+    "than it is. Each 95 % interval is for its attribute alone and is not corrected for that choice.",
+    "A suggested name was proposed by a program from that evidence, and nobody has confirmed it.",
+    "What is missing in the reconstructions (fine detail, rare objects, most of a background) is in no "
+    "latent, and no latent can say anything about it.",
+    "Strips show values up to their ends even where few images lie: beyond the range given on a card, a "
+    "picture is the model’s guess.",
+    "Another training, with another seed or other images, gives other latents in another order. Nothing "
+    "here holds for images of another kind than those of the data.",
+)

@@ -1,0 +1,110 @@
+"""What a training run is told, checked before anything starts."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from pellucid.data.store import Dataset
+from pellucid.errors import ConfigError
+from pellucid.model.architecture import Architecture
+from pellucid.objective.objectives import Objective
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a run. Exactly one of `steps`, `epochs` and `minutes` is given.
+
+    Attributes:
+        objective: What is minimised.
+        steps: Budget in optimiser steps.
+        epochs: Budget in passes over the training images.
+        minutes: Budget in minutes of training (resumed runs go on counting).
+        batch_size: Images a step, at least 2.
+        learning_rate: Peak of the schedule: linear warm-up, then half a cosine to zero.
+        warm_up: Share of the budget that the learning rate takes to rise.
+        gradient_clip: Largest norm of the gradient, in nats an image.
+        flip: Whether images are mirrored left to right at random.
+        precision: `auto` is bfloat16 autocast where the processor computes in it, else float32.
+        seed: Decides weights, order, flips and noise.
+        log_every: Steps between rows of metrics.jsonl.
+        checkpoint_minutes: Minutes between checkpoints.
+        validations: How often in the whole budget the held-out images are measured.
+    """
+
+    objective: Objective = field(default_factory=Objective)
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warm_up: float = 0.02
+    gradient_clip: float = 1000.0
+    flip: bool = False
+    precision: Precision = "auto"
+    seed: int = 0
+    log_every: int = 50
+    checkpoint_minutes: float = 2.0
+    validations: int = 20
+
+    def __post_init__(self) -> None:
+        budgets = [value for value in (self.steps, self.epochs, self.minutes) if value is not None]
+        if len(budgets) != 1:
+            raise ConfigError(f"expected one of steps, epochs and minutes, got {len(budgets)}.")
+        _within("the budget", budgets[0], 0, 1e12)
+        _within("batch_size", self.batch_size, 2, 1 << 20)
+        _within("learning_rate", self.learning_rate, 0, 10)
+        _within("warm_up", self.warm_up, 0, 0.9)
+        _within("gradient_clip", self.gradient_clip, 1e-9, math.inf)
+        _within("seed", self.seed, 0, 2**63 - 1)
+        _within("log_every", self.log_every, 1, 1e9)
+        _within("checkpoint_minutes", self.checkpoint_minutes, 0, 1e6)
+        _within("validations", self.validations, 0, 10_000)
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise ConfigError(f"precision: expected auto, float32 or bfloat16, got {self.precision!r}.")
+
+    def total_steps(self, train_images: int) -> int | None:
+        """The number of steps in the budget; None where the budget is in minutes."""
+        if self.epochs is not None:
+            return max(1, math.ceil(self.epochs * train_images / self.batch_size))
+        return self.steps
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # also refuses nan
+        raise ConfigError(f"{name}: expected {low:g} to {high:g}, got {value}.")
+
+
+def settings_of(
+    config: TrainingConfig, architecture: Architecture, dataset: Dataset, precision: torch.dtype
+) -> dict[str, Any]:
+    """Everything that decides the weights, as JSON: config.json records it, a resumed run repeats it."""
+    settings = asdict(config)
+    for watching_only in ("log_every", "checkpoint_minutes", "validations"):
+        settings.pop(watching_only)
+    return {
+        **settings,
+        "objective": {**settings["objective"], "losses": dict(config.objective.losses)},
+        "precision": str(precision).removeprefix("torch."),
+        "architecture": asdict(architecture),
+        "preprocessing": asdict(dataset.preprocessing),
+        "data": dataset.fingerprint,
+    }
+
+
+def check_same_settings(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+    """Refuse to resume a run as another one.
+
+    Raises:
+        ConfigError: Naming the first setting that differs.
+    """
+    for key in sorted(now.keys() | then.keys()):
+        if now.get(key) != then.get(key):
+            raise ConfigError(
+                f"--resume goes on with the same settings, but {key} was {then.get(key)!r} and is now "
+                f"{now.get(key)!r}. Give the first command's settings, or train anew with another --out."
+            )
