@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint
+.PHONY: demo test lint docs torture
 demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
@@ -23,3 +23,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
+
+# 4,000 mutated model directories, ten kills of a training: minutes, not for every change
+torture: $(STAMP)
+	PELLUCID_TORTURE=1 $(BIN)/pytest -v -k 'mutated or killed or pickle or damaged'
+
+docs: $(STAMP)
+	$(BIN)/python -c 'from pellucid.cli import app; print(app.generate_docs(output_format="markdown").rstrip())' > docs/commands.md

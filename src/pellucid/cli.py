@@ -11,7 +11,7 @@ from cyclopts import App
 
 from pellucid import __version__
 from pellucid.errors import ConfigError, PellucidError
-from pellucid.terminal import counting_bar, say, training_bar
+from pellucid.terminal import counting_bar, say, spinner, training_bar
 
 if TYPE_CHECKING:
     from pellucid.data.store import Dataset
@@ -68,9 +68,11 @@ def train(
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
+    most_epochs: float | None = None,
     batch_size: int = 64,
     learning_rate: float | None = None,
     flip: bool | None = None,
+    align: bool | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     seed: int = 0,
     skip: int = 0,
@@ -101,9 +103,12 @@ def train(
         steps: Budget in steps of the optimiser.
         epochs: Budget in passes over the data.
         minutes: Budget in minutes. Default: 20 minutes, if no other budget is given.
+        most_epochs: With --minutes: end after so many passes even so. Default: 60 for photographs, of which
+            held-out ones get no better after that.
         batch_size: Images a step.
         learning_rate: Its peak. Default: 0.001.
         flip: Mirror images at random. Default: only for CelebA.
+        align: Turn the latents onto independent axes now and then. Default: for beta-tcvae.
         precision: bfloat16 is chosen by itself where the processor computes in it.
         seed: Decides weights, order and noise.
         skip: Leave out the first images by name.
@@ -121,8 +126,12 @@ def train(
     from pellucid.objective.reconstruction import trains_grey
     from pellucid.training.config import TrainingConfig
     from pellucid.training.defaults import defaults_for, parse_losses
+    from pellucid.training.loop import refuse_existing_run
     from pellucid.training.loop import train as run_training
 
+    if not resume:
+        refuse_existing_run(out)
+    losses = parse_losses(loss) if loss is not None else None
     if threads is not None:
         torch.set_num_threads(threads)
     with counting_bar("reading images") as advance:
@@ -139,7 +148,7 @@ def train(
     _list_skipped(dataset, out)
     pre = dataset.preprocessing
     defaults = defaults_for(dataset.kind, pre.channels)
-    losses = parse_losses(loss) if loss is not None else defaults.losses
+    losses = losses if losses is not None else defaults.losses
     if trains_grey(dict(losses), channels=pre.channels):
         say("Note: cross_entropy alone compares all channels with all: pictures will be grey. Add another.")
     beta = beta if beta is not None else 1.0 if objective == "vae" else defaults.beta
@@ -158,25 +167,33 @@ def train(
         steps=steps,
         epochs=epochs,
         minutes=minutes,
+        most_epochs=most_epochs if most_epochs is not None else defaults.most_epochs,
         batch_size=batch_size,
         learning_rate=learning_rate if learning_rate is not None else defaults.learning_rate,
         flip=flip if flip is not None else defaults.flip,
+        alignments=defaults.alignments if (align if align is not None else objective == "beta-tcvae") else 0,
         precision=precision,
         seed=seed,
     )
-    architecture = Architecture(
-        preset or defaults.preset, pre.size, pre.channels, latents or defaults.latents
-    )
-    say(f"{dataset.description}: {len(dataset.rows('train')):,} images to train on")
+    latents = latents if latents is not None else defaults.latents
+    architecture = Architecture(preset or defaults.preset, pre.size, pre.channels, latents)
+    most = config.most_steps(len(dataset.rows("train"))) if minutes is not None else None
+    ends = f", at most {config.most_epochs:g} passes over them" if most is not None else ""
+    say(f"{dataset.description}: {len(dataset.rows('train')):,} images to train on{ends}")
+    command = shlex.join(["pellucid", *(token for token in sys.argv[1:] if token != "--resume")])
     with training_bar() as watch:
         trained = run_training(
-            dataset, architecture, config, out, resume=resume, device=device, on_progress=watch
+            dataset,
+            architecture,
+            config,
+            out,
+            resume=resume,
+            device=device,
+            command=command,
+            on_progress=watch,
         )
     if not trained.finished:
-        again = shlex.join(
-            ["pellucid", *(token for token in sys.argv[1:] if token != "--resume"), "--resume"]
-        )
-        say(f"Stopped at step {trained.steps:,}; everything is saved. Go on with:\n  {again}")
+        say(f"Stopped at step {trained.steps:,}; everything is saved. Go on with:\n  {command} --resume")
         sys.exit(130)
     _describe(
         trained.model,
@@ -200,7 +217,7 @@ def latents(
     json: bool = False,
     device: str = "auto",
 ) -> None:
-    """Measure what each latent does, print the table, write the cards and report.html.
+    """Measure what each latent does, print the table, write report.html with a card for each.
 
     Args:
         run: A run directory.
@@ -361,7 +378,9 @@ def demo(*, out: Path = Path("demo"), minutes: float = 3.0) -> None:
         shutil.rmtree(run)
     dataset = open_dataset("sprites")
     defaults = defaults_for(dataset.kind, 1)
-    config = TrainingConfig(Objective(beta=defaults.beta, losses=defaults.losses), minutes=minutes)
+    config = TrainingConfig(
+        Objective(beta=defaults.beta, losses=defaults.losses), minutes=minutes, alignments=defaults.alignments
+    )
     say(f"Training a beta-TCVAE on {dataset.description} for {minutes:g} minutes.")
     with training_bar() as watch:
         trained = run_training(
@@ -436,8 +455,9 @@ def _describe(
             raise ConfigError("--suggest needs images with attributes or factors; these have none.")
         table = suggest_names(table, tracked)
     write_latents(model.directory, table)
-    cards = build_cards(model, table, codes, trackings=tracked)
-    report = write_report(model.directory, model, table, cards, dataset, read_metrics(model.directory))
+    with spinner("drawing the report"):
+        cards = build_cards(model, table, codes, trackings=tracked)
+        report = write_report(model.directory, model, table, cards, dataset, read_metrics(model.directory))
     if not quiet:
         _print_latents(cards, table, len(rows), data)
         print(f"Report: {report}")

@@ -31,6 +31,19 @@ def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def spinner(description: str) -> Iterator[None]:
+    """A sign of life for work of a few seconds whose steps cannot be counted; nothing in a log."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(description):
+        yield
+
+
+@contextmanager
 def training_bar() -> "Iterator[Callable[[TrainingProgress], None]]":
     """A bar with loss terms, active latents, images a second, time left; in a log a line in 30 seconds."""
     from rich.console import Console

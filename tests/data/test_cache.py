@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pellucid.data import cache
+from pellucid.data import workers
 from pellucid.data.cache import Cached, cached
 from pellucid.data.images import Preprocessing, read_image
-from pellucid.data.sources import Source, find_source
+from pellucid.data.source import Source
+from pellucid.data.sources import find_source
 from pellucid.errors import DataError
 
 SMALL = Preprocessing(32, 1, "whole")
@@ -251,7 +252,7 @@ def test_the_death_of_a_worker_costs_one_image(source: Source, root: Path, monke
 def test_where_no_worker_can_live_this_process_decodes(tmp_path: Path, root: Path, monkeypatch) -> None:
     source = find_source(photographs(tmp_path / "photos", 200))
     starts: list[int] = []
-    monkeypatch.setattr(cache, "_start", starts.append)
+    monkeypatch.setattr(workers, "_start", starts.append)
     assert len(cached(source, SMALL, root=root, workers=2).pixels) == 200
     assert starts == [2]
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pellucid.data import sources
-from pellucid.data.sources import RowNames, Source, find_source, selection
+from pellucid.data import arrays
+from pellucid.data.source import RowNames, Source, selection
+from pellucid.data.sources import find_source
 from pellucid.errors import ConfigError, DataError, MissingExtraError
 
 
@@ -256,7 +257,7 @@ def test_an_archive_that_claims_more_than_it_has_is_refused(tmp_path: Path) -> N
 
 
 def test_an_archive_that_unpacks_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(sources, "MAX_ARRAY_BYTES", 2**20)
+    monkeypatch.setattr(arrays, "MAX_ARRAY_BYTES", 2**20)
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("imgs.npy", header((4096, 32, 32)) + bytes(4096 * 32 * 32))
     with pytest.raises(DataError, match="unpacked"):

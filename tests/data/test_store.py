@@ -206,3 +206,22 @@ def test_real_photographs_open_with_their_attributes() -> None:
     signs = np.array([float(sign) for sign in line.split()[1:]])
     assert np.array_equal(data.attributes.lookup(np.array([2]))[0], (signs + 1) / 2)
     assert 60 < data.fetch(data.rows("all")).mean() < 190
+
+
+def test_a_sample_of_rows_is_the_same_every_time_and_from_everywhere() -> None:
+    data = open_dataset("sprites")
+    rows = data.rows("validation", at_most=3000)
+    assert np.array_equal(rows, data.rows("validation", at_most=3000))
+    assert len(rows) == len(set(rows.tolist())) == 3000
+    assert set(rows.tolist()) <= set(data.rows("validation").tolist())
+    assert np.allclose(np.bincount(sprites.indices_of(rows)[:, 0]) / 3000, 1 / 3, atol=0.04)
+    assert np.array_equal(data.rows("test", at_most=10**9), data.rows("test"))
+
+
+def test_the_origin_opens_the_same_images_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photographs(tmp_path / "holiday", [f"{at:03d}.png" for at in range(9)])
+    monkeypatch.chdir(tmp_path)
+    data = open_dataset("holiday", size=32, skip=2, limit=5)
+    monkeypatch.chdir("/")
+    source, skip, limit = (data.origin[key] for key in ("source", "skip", "limit"))
+    assert open_dataset(str(source), size=32, skip=skip, limit=limit).fingerprint == data.fingerprint  # type: ignore[arg-type]

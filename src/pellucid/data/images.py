@@ -25,8 +25,9 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000
 
-# The square of 148 pixels around the face in an aligned CelebA photograph of 178 x 218.
-_CELEBA_BOX = (15 / 178, 40 / 218, 163 / 178, 188 / 218)
+# The square of 128 pixels around the face in an aligned CelebA photograph of 178 x 218: hairline to chin.
+# Tighter than the usual 148, which gives a third more of its pixels to whatever is behind the head.
+_CELEBA_BOX = (25 / 178, 45 / 218, 153 / 178, 173 / 218)
 
 _SIGNATURES = (
     (0, b"\xff\xd8\xff", "a JPEG that is damaged"),

@@ -15,7 +15,8 @@ from pellucid.data import sprites
 from pellucid.data.attributes import Attributes, Kind
 from pellucid.data.cache import Cached, Progress, cached
 from pellucid.data.images import Crop, Preprocessing, to_float
-from pellucid.data.sources import RowNames, Source, find_source, selection
+from pellucid.data.source import RowNames, Source, selection
+from pellucid.data.sources import find_source
 from pellucid.errors import ConfigError
 
 Split = Literal["train", "validation", "test", "held-out", "all"]

@@ -16,8 +16,8 @@ MAX_LATENTS = 512
 class Preset:
     """A pair of networks; `encoder` ends in 2 * latents numbers an image, `decoder` in logits."""
 
-    encoder: Callable[[int, int, int], nn.Module]
-    decoder: Callable[[int, int, int], nn.Module]
+    encoder: Callable[[int, int, int], nn.Sequential]
+    decoder: Callable[[int, int, int], nn.Sequential]
 
 
 PRESETS = {

@@ -156,7 +156,7 @@ def card_figure(card: Card, *, ink: Ink = LIGHT) -> Figure:
 
 def _cell(card: Card) -> int:
     columns = len(card.strip.values) + (card.strip.starts is not None)
-    side = (_WIDTH - _PAD - _STRIP_LEFT - 24) // columns - 4
+    side = min(160, (_WIDTH - _PAD - _STRIP_LEFT - 24) // columns - 4)
     size = card.strip.images.shape[3]
     return max(8, side // size * size or side)
 
@@ -213,7 +213,12 @@ def _tracks_panel(sheet: Sheet, card: Card, left: int, top: int) -> None:
     _panel_title(sheet, "What it goes with", left, top)
     if not card.tracks:
         sheet.text(
-            "No attributes are known for these images.", left, top + 50, 8, color=sheet.ink.muted, va="top"
+            "No known attribute goes with it beyond chance.",
+            left,
+            top + 50,
+            8,
+            color=sheet.ink.muted,
+            va="top",
         )
         return
     draw_tracks(sheet.axes(left + 270, top + 40, 150, 320), card.tracks[:5], sheet.ink)

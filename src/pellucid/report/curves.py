@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from pellucid.report.ink import LIGHT, Ink, Sheet, font, plain_axes
 
 Metrics = Sequence[Mapping[str, Any]]
-_SETTLED = 0.03  # the share of training whose first values may leave the frame
+_SETTLED = 0.03  # the share of a long training whose first values may leave the frame
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _running(line: np.ndarray) -> np.ndarray:
 
 
 def _limits(lines: list[np.ndarray], last: float) -> tuple[float, float]:
-    settled = [line[line[:, 0] >= _SETTLED * last, 1] for line in lines]
+    settled = [line[line[:, 0] >= (_SETTLED * last if len(line) > 30 else 0), 1] for line in lines]
     values = np.concatenate(settled)
     low, high = float(values.min()), float(values.max())
     pad = (high - low) * 0.12 or max(1.0, abs(high) * 0.05)
@@ -169,7 +169,7 @@ def _name_lines(axes: Axes, training: np.ndarray, held_out: np.ndarray, ink: Ink
         axes.text(
             0.46,
             height,
-            f"{name} {_plain(line[-1, 1], 3)}",
+            f"{name} {_rounded(line[-1, 1])}",
             transform=axes.transAxes,
             va="center",
             fontproperties=font(7),
@@ -181,6 +181,11 @@ def _plain(value: float, digits: int) -> str:
     """A number without an exponent as far as that is readable, and with a real minus."""
     text = f"{value:,.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:,.{digits}g}"
     return text.replace("-", "−")
+
+
+def _rounded(value: float) -> str:
+    """Three digits, and no more than two decimals."""
+    return _plain(value, 3) if abs(value) >= 1 else f"{value:.2f}".replace("-", "−").replace("−0.00", "0.00")
 
 
 def _plain_ticks(axes: Axes, ink: Ink, *, whole: bool) -> None:

@@ -99,22 +99,25 @@ def _pace(training: Mapping[str, Any]) -> str:
 
 def story(model: Model, dataset: Dataset, active: int) -> str:
     """What happened, in a paragraph for anybody."""
-    data, training = model.config.data, model.config.training
-    seen, train = training.get("images_seen"), data.get("train")
-    passes = (
-        f", each about {max(1, round(seen / train)):,} times"
-        if isinstance(seen, int) and isinstance(train, int) and train
-        else ""
-    )
+    data, size = model.config.data, model.config.architecture.size
     kept = sum(n for n in (data.get("validation"), data.get("test")) if isinstance(n, int))
-    size = model.config.architecture.size
+    carried = f"{active} of the {model.latents} numbers" if active else "None of the numbers"
     return (
-        f"The model was shown {_count(train)} images{passes}, and had to learn to describe each by only "
+        f"The model was shown {_shown(model.config)}, and had to learn to describe each by only "
         f"{model.latents} numbers, well enough to redraw all {size} × {size} pixels from them. "
-        f"Nobody told it what is in the images. {active} of the {model.latents} numbers turned out to carry "
-        f"something. {_count(kept)} more images were kept back: what is called “held-out” below "
-        "was never trained on."
+        f"Nobody told it what is in the images. {carried} turned out to carry something. "
+        f"{_count(kept)} more images were kept back: what is called “held-out” below was never trained on."
     )
+
+
+def _shown(config: ModelConfig) -> str:
+    seen, train = config.training.get("images_seen"), config.data.get("train")
+    if not isinstance(seen, int) or not isinstance(train, int) or not train:
+        return f"{_count(train)} images"
+    if seen < train:
+        return f"{seen:,} of {train:,} images"
+    times = round(seen / train)
+    return f"{train:,} images, each about {'once' if times < 2 else f'{times:,} times'}"
 
 
 def provenance(model: Model, dataset: Dataset) -> list[Fact]:
@@ -145,25 +148,56 @@ def command(config: ModelConfig, out: str) -> str:
     recorded = config.training.get("command")
     if isinstance(recorded, str):
         return recorded
-    training, objective = config.training, config.training.get("objective")
     settings = {
-        "size": config.architecture.size,
-        "limit": config.data.get("limit"),
-        "preset": config.architecture.preset,
-        "latents": config.architecture.latents,
-        "objective": objective.get("name") if isinstance(objective, Mapping) else None,
-        "beta": objective.get("beta") if isinstance(objective, Mapping) else None,
-        "steps": training.get("steps_taken", training.get("steps")),
-        "batch-size": training.get("batch_size"),
-        "learning-rate": training.get("learning_rate"),
-        "seed": training.get("seed"),
+        **{key: getattr(config.preprocessing, key) for key in ("size", "channels", "crop")},
+        **{key: config.data.get(key) for key in ("skip", "limit")},
+        **{key: getattr(config.architecture, key) for key in ("preset", "latents")},
+        **_objective_options(config.training.get("objective")),
+        **{key: config.training.get(key) for key in _TRAINING_OPTIONS},
         "out": out,
     }
-    source = without_folders(config.data.get("source")) or "DATA"
-    options = [
-        part for key, value in settings.items() if value is not None for part in (f"--{key}", str(value))
-    ]
-    return shlex.join(["pellucid", "train", str(source), *options])
+    source = str(without_folders(config.data.get("source")) or "DATA")
+    options = [part for key, value in settings.items() for part in _option(key, value)]
+    return shlex.join(["pellucid", "train", source, *options])
+
+
+_TRAINING_OPTIONS = (
+    "steps",
+    "epochs",
+    "minutes",
+    "batch_size",
+    "learning_rate",
+    "flip",
+    "precision",
+    "seed",
+)
+_WEIGHTS = {
+    "beta-vae": ("beta",),
+    "annealed-beta-vae": ("capacity",),
+    "beta-tcvae": ("alpha", "beta", "gamma", "estimator"),
+}
+
+
+def _objective_options(objective: Any) -> dict[str, Any]:
+    if not isinstance(objective, Mapping):
+        return {}
+    name, losses = objective.get("name"), objective.get("losses")
+    weights = {key: objective.get(key) for key in _WEIGHTS.get(str(name), ())}
+    loss = (
+        ",".join(f"{key}={weight:g}" for key, weight in losses.items())
+        if isinstance(losses, Mapping)
+        else None
+    )
+    return {"objective": name, **weights, "loss": loss}
+
+
+def _option(key: str, value: Any) -> list[str]:
+    name = key.replace("_", "-")
+    if value is None or (key == "skip" and not value):
+        return []
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
 
 
 def without_folders(source: Any) -> Any:

@@ -24,11 +24,15 @@ class TrainingConfig:
         steps: Budget in optimiser steps.
         epochs: Budget in passes over the training images.
         minutes: Budget in minutes of training (resumed runs go on counting).
+        most_epochs: With `minutes`: end after so many passes even so, because a small set is then learned
+            by heart and held-out images only get worse. None for no such end.
         batch_size: Images a step, at least 2.
         learning_rate: Peak of the schedule: linear warm-up, then half a cosine to zero.
         warm_up: Share of the budget that the learning rate takes to rise.
         gradient_clip: Largest norm of the gradient, in nats an image.
         flip: Whether images are mirrored left to right at random.
+        alignments: How often in the whole budget the latents are turned onto independent axes
+            (`pellucid.training.alignment`); the last stretch is left for settling. 0 for never.
         precision: `auto` is bfloat16 autocast where the processor computes in it, else float32.
         seed: Decides weights, order, flips and noise.
         log_every: Steps between rows of metrics.jsonl.
@@ -40,11 +44,13 @@ class TrainingConfig:
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
+    most_epochs: float | None = None
     batch_size: int = 64
     learning_rate: float = 1e-3
     warm_up: float = 0.02
     gradient_clip: float = 1000.0
     flip: bool = False
+    alignments: int = 0
     precision: Precision = "auto"
     seed: int = 0
     log_every: int = 50
@@ -56,9 +62,11 @@ class TrainingConfig:
         if len(budgets) != 1:
             raise ConfigError(f"expected one of steps, epochs and minutes, got {len(budgets)}.")
         _within("the budget", budgets[0], 0, 1e12)
+        _within("most_epochs", 1 if self.most_epochs is None else self.most_epochs, 1e-9, 1e12)
         _within("batch_size", self.batch_size, 2, 1 << 20)
         _within("learning_rate", self.learning_rate, 0, 10)
         _within("warm_up", self.warm_up, 0, 0.9)
+        _within("alignments", self.alignments, 0, 10_000)
         _within("gradient_clip", self.gradient_clip, 1e-9, math.inf)
         _within("seed", self.seed, 0, 2**63 - 1)
         _within("log_every", self.log_every, 1, 1e9)
@@ -67,11 +75,12 @@ class TrainingConfig:
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise ConfigError(f"precision: expected auto, float32 or bfloat16, got {self.precision!r}.")
 
-    def total_steps(self, train_images: int) -> int | None:
-        """The number of steps in the budget; None where the budget is in minutes."""
-        if self.epochs is not None:
-            return max(1, math.ceil(self.epochs * train_images / self.batch_size))
-        return self.steps
+    def most_steps(self, train_images: int) -> int | None:
+        """The number of steps after which the budget is used up; None where only time decides."""
+        epochs = self.epochs if self.epochs is not None else self.most_epochs
+        if self.steps is not None or epochs is None:
+            return self.steps
+        return max(1, math.ceil(epochs * train_images / self.batch_size))
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

@@ -20,6 +20,8 @@ class Defaults:
         losses: Reconstruction losses and their weights.
         learning_rate: Peak of the schedule.
         flip: Whether a mirrored image is as good an image.
+        most_epochs: Passes after which a budget in minutes ends.
+        alignments: How often latents are turned onto independent axes (beta-tcvae).
     """
 
     preset: str
@@ -28,11 +30,13 @@ class Defaults:
     losses: tuple[tuple[str, float], ...]
     learning_rate: float
     flip: bool
+    most_epochs: float | None
+    alignments: int = 9
 
 
-PHOTOGRAPHS = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, False)
-FACES = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, True)
-BINARY = Defaults("burgess", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False)
+PHOTOGRAPHS = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, False, 60)
+FACES = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, True, 60)
+BINARY = Defaults("burgess", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False, None)
 
 
 def defaults_for(kind: str, channels: int) -> Defaults:

@@ -21,6 +21,7 @@ from pellucid.model.predictor import Model, load, resolve_device
 from pellucid.model.vae import VAE
 from pellucid.objective.kl import kl
 from pellucid.objective.objectives import loss_terms
+from pellucid.training.alignment import ALIGN_IMAGES, align
 from pellucid.training.card import write_card
 from pellucid.training.checkpoint import CHECKPOINT, Position, read_checkpoint, write_checkpoint
 from pellucid.training.config import TrainingConfig, check_same_settings, settings_of
@@ -97,9 +98,16 @@ class _Trainer:
     """Networks, optimiser and data of one run; the loop is `train`."""
 
     def __init__(
-        self, dataset: Dataset, architecture: Architecture, config: TrainingConfig, run: Path, device: str
+        self,
+        dataset: Dataset,
+        architecture: Architecture,
+        config: TrainingConfig,
+        run: Path,
+        device: str,
+        command: str | None,
     ) -> None:
         self.dataset, self.architecture, self.config, self.run = dataset, architecture, config, run
+        self.command = command
         self.device = resolve_device(device)
         self.precision = resolve_precision(config.precision, self.device)
         self.rows = dataset.rows("train")
@@ -157,6 +165,19 @@ class _Trainer:
         return {name: term.detach() for name, term in terms.items()}, posterior
 
     @torch.no_grad()
+    def align(self) -> None:
+        """Turn the latents onto independent axes, found on the training images."""
+        self.vae.eval()
+        rows = self.dataset.rows("train", at_most=ALIGN_IMAGES)
+        parts = [
+            self.vae.encode(self.dataset.batch(part).to(self.device))
+            for part in np.array_split(rows, math.ceil(len(rows) / 250))
+        ]
+        means, log_variances = zip(*((part.mean, part.log_variance) for part in parts), strict=True)
+        align(self.vae, self.optimizer, Posterior(torch.cat(means), torch.cat(log_variances)))
+        self.vae.train()
+
+    @torch.no_grad()
     def validate(self, step: int, seconds: float, fraction: float) -> None:
         """Measure the held-out images, with the same noise every time, and draw some of them."""
         rows = self.dataset.rows("validation", at_most=_VALIDATION_IMAGES)
@@ -212,6 +233,7 @@ class _Trainer:
             "minutes_taken": round(seconds / 60, 2),
             "pellucid": pellucid.__version__,
             "torch": torch.__version__,
+            "command": self.command,
         }
         config = ModelConfig(self.architecture, self.dataset.preprocessing, data, {**decided, **spent})
         try:
@@ -225,19 +247,19 @@ class _Trainer:
 
 
 class _Clock:
-    """Share of the budget used: by steps where they are known, else by seconds of training."""
+    """Share of the budget used: by steps or by seconds of training, whichever is further."""
 
-    def __init__(self, total_steps: int | None, minutes: float | None, spent: float) -> None:
-        self._total_steps, self._minutes, self._spent = total_steps, minutes, spent
+    def __init__(self, most_steps: int | None, minutes: float | None, spent: float) -> None:
+        self._most_steps, self._minutes, self._spent = most_steps, minutes, spent
         self._start = time.monotonic()
 
     def seconds(self) -> float:
         return self._spent + time.monotonic() - self._start
 
     def fraction(self, step: int) -> float:
-        if self._total_steps is not None:
-            return min(1.0, step / self._total_steps)
-        return min(1.0, self.seconds() / (60 * (self._minutes or 1)))
+        by_steps = step / self._most_steps if self._most_steps is not None else 0.0
+        by_seconds = self.seconds() / (60 * self._minutes) if self._minutes is not None else 0.0
+        return min(1.0, max(by_steps, by_seconds))
 
 
 class _Meter:
@@ -276,11 +298,18 @@ class _Meter:
         return means, rate
 
 
-def _prepare(run: Path, resume: bool) -> None:
-    if resume:
-        return
+def refuse_existing_run(run: Path) -> None:
+    """Keep a run from being overwritten by a new one.
+
+    Raises:
+        ConfigError: If `run` holds one.
+    """
     if any((run / name).exists() for name in (CONFIG, CHECKPOINT, METRICS)):
         raise ConfigError(f"{run}: holds a run already. Go on with it by --resume, or choose another --out.")
+
+
+def _create(run: Path) -> None:
+    refuse_existing_run(run)
     try:
         (run / "training").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -297,6 +326,7 @@ def train(
     *,
     resume: bool = False,
     device: str = "auto",
+    command: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
     """Train a model into a run directory.
@@ -311,6 +341,7 @@ def train(
         run: The directory to write.
         resume: Go on from the run's checkpoint.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        command: The command line that asked for it, to be recorded with the model.
         on_progress: Called after every stretch of `config.log_every` steps.
 
     Raises:
@@ -319,13 +350,16 @@ def train(
         TrainingError: If training diverges, or a checkpoint cannot be written.
     """
     run = Path(run)
-    _prepare(run, resume)
-    trainer = _Trainer(dataset, architecture, config, run, device)
+    if not resume:
+        _create(run)
+    trainer = _Trainer(dataset, architecture, config, run, device, command)
     position = trainer.resume() if resume else Position(0, 0.0, trainer.settings)
-    clock = _Clock(config.total_steps(len(trainer.rows)), config.minutes, position.seconds)
+    clock = _Clock(config.most_steps(len(trainer.rows)), config.minutes, position.seconds)
     meter, step, saved = _Meter(), position.step, clock.seconds()
     fraction = clock.fraction(step)
     with Interruptible() as interrupt:
+        if not resume:
+            trainer.save(0, 0.0)  # from here on there is always something to resume from
         while fraction < 1 and not interrupt.requested:
             terms, posterior = trainer.step(step, fraction)
             meter.add(terms)
@@ -334,13 +368,20 @@ def train(
                 progress = _log(trainer, meter, clock, step, fraction, posterior)
                 if on_progress is not None:
                     on_progress(progress)
-            if int(before * config.validations) < int(fraction * config.validations):
+            if fraction < 1 and _passes(config.alignments + 1, before, fraction):
+                trainer.align()
+            if _passes(config.validations, before, fraction):
                 trainer.validate(step, clock.seconds(), fraction)
             if clock.seconds() - saved > 60 * config.checkpoint_minutes:
                 trainer.save(step, clock.seconds())
                 saved = clock.seconds()
         trainer.save(step, clock.seconds())
     return Trained(load(run, device=device), fraction >= 1, step)
+
+
+def _passes(times: int, before: float, now: float) -> bool:
+    """Whether one of so many even parts of the budget has just ended."""
+    return int(before * times) < int(now * times)
 
 
 def _log(

@@ -1,0 +1,127 @@
+"""Encoded pictures in a column of a Parquet file, as data sets on the Hugging Face hub have them.
+
+pyarrow is imported only when there is such a file to read.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pellucid.data.images import printable
+from pellucid.data.source import (
+    MAX_ROWS,
+    Item,
+    RowNames,
+    Source,
+    decoding_seconds,
+    first_line,
+    selection,
+    title,
+)
+from pellucid.errors import ConfigError, DataError, MissingExtraError
+
+MAX_ROW_GROUP_BYTES = 8 * 2**30
+
+
+def parquet(path: Path, skip: int, limit: int | None) -> Source:
+    """The pictures in the one column that holds some.
+
+    Raises:
+        DataError: If it is damaged, or has no such column.
+        ConfigError: If `skip` or `limit` leave no image.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{printable(path)}: reading Parquet needs pyarrow. Run: pip install 'pellucid[parquet]'"
+        ) from error
+    try:
+        with pq.ParquetFile(path) as file:
+            column = _image_column(path, file)
+            count = file.metadata.num_rows
+            size = _check_row_groups(path, file)
+    except (DataError, ConfigError):
+        raise
+    except Exception as error:  # pyarrow raises its own tree, OSError and more on damage
+        raise DataError(f"{printable(path)}: is no readable Parquet file ({first_line(error)}).") from error
+    if not 1 <= count <= MAX_ROWS:
+        raise DataError(f"{printable(path)}: expected 1 to {MAX_ROWS:,} rows, got {count:,}. Check the file.")
+    chosen = selection(count, skip, limit)
+    rows = range(count)[chosen]
+    status = path.stat()
+    return Source(
+        kind="parquet",
+        noun=f"images from {title(path)}",
+        names=RowNames(rows),
+        state=(str(path.resolve()), status.st_size, status.st_mtime_ns, column, rows.start, rows.stop),
+        chunks=lambda: _read_parquet(path, column, rows),
+        seconds=decoding_seconds(len(rows), size * len(rows) // count),
+    )
+
+
+def _image_column(path: Path, file: Any) -> str:
+    schema = file.schema_arrow
+    suitable = [field.name for field in schema if _holds_pictures(field.type)]
+    named = [name for name in ("image", "img", "images") if name in suitable]
+    choice = named[:1] or suitable
+    if len(choice) != 1:
+        got = ", ".join(f"{printable(field.name)} ({str(field.type)[:40]})" for field in list(schema)[:8])
+        raise DataError(
+            f"{printable(path)}: expected a column 'image' of bytes or of {{bytes, path}}, "
+            f"got {got}. Rename it."
+        )
+    return choice[0]
+
+
+def _holds_pictures(type_: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(type_):
+        at = type_.get_field_index("bytes")
+        return at >= 0 and _holds_pictures(type_.field(at).type)
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+
+
+def _check_row_groups(path: Path, file: Any) -> int:
+    sizes = [file.metadata.row_group(at).total_byte_size for at in range(file.metadata.num_row_groups)]
+    if max(sizes, default=0) > MAX_ROW_GROUP_BYTES:
+        limit = MAX_ROW_GROUP_BYTES // 2**30
+        raise DataError(
+            f"{printable(path)}: expected row groups of at most {limit} GiB, got more. Rewrite it."
+        )
+    return sum(sizes)
+
+
+def _read_parquet(path: Path, column: str, rows: range) -> Iterator[list[Item]]:
+    """The pictures' bytes, eight at a time; a path in the file is never followed."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            first, groups = _row_groups(file, rows)
+            batches = file.iter_batches(batch_size=8, row_groups=groups, columns=[column])
+            cells = (_picture(cell) for batch in batches for cell in batch.column(0).to_pylist())
+            wanted = islice(cells, rows.start - first, rows.stop - first)
+            while chunk := list(islice(wanted, 8)):
+                yield chunk
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{printable(path)}: is damaged ({first_line(error)}). Copy it again.") from error
+
+
+def _row_groups(file: Any, rows: range) -> tuple[int, list[int]]:
+    """The first row of the first row group that is needed, and all that are needed."""
+    starts = [0]
+    for at in range(file.metadata.num_row_groups):
+        starts.append(starts[-1] + file.metadata.row_group(at).num_rows)
+    needed = [at for at in range(len(starts) - 1) if starts[at] < rows.stop and starts[at + 1] > rows.start]
+    return starts[needed[0]], needed
+
+
+def _picture(cell: Any) -> Item:
+    data = cell.get("bytes") if isinstance(cell, dict) else cell
+    return data if isinstance(data, bytes) else "the row holds no picture"

@@ -1,0 +1,101 @@
+"""A source of images: their names and how to read them, with none decoded yet; and what every kind shares."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, SupportsIndex, overload
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from pellucid.data.attributes import Attributes
+from pellucid.data.images import Crop, printable
+from pellucid.errors import ConfigError
+
+MAX_ROWS = 100_000_000
+
+Item = Path | bytes | np.ndarray | str
+"""A picture to read; or, as text, the reason why there is none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images that can be read, in order.
+
+    Attributes:
+        kind: `folder`, `celeba`, `array` or `parquet`.
+        noun: What the images are, for people: `photographs from faces`.
+        names: One for each image, sorted.
+        state: Changes whenever the images may have changed: paths, sizes, times of modification.
+        chunks: Starts reading: lists of items, as many items in all as there are names.
+        seconds: How long decoding takes one processor, very roughly.
+        attributes: Of the images, in the order of the names.
+        partition: uint8 [image], CelebA's own 0 train, 1 validation, 2 test, 255 unknown; or None.
+        channels: 1 or 3, what the images have by nature.
+        crop: What suits the images.
+    """
+
+    kind: str
+    noun: str
+    names: Sequence[str]
+    state: tuple[Any, ...]
+    chunks: Callable[[], Iterator[list[Item]]]
+    seconds: float
+    attributes: Attributes | None = None
+    partition: UInt8[np.ndarray, " image"] | None = None
+    channels: int = 3
+    crop: Crop = "center"
+
+
+class RowNames(Sequence[str]):
+    """The names of an array's rows: eight digits each, made when asked for."""
+
+    def __init__(self, rows: range | Int[np.ndarray, " row"]) -> None:
+        self.rows = rows
+
+    def of(self, kept: Int[np.ndarray, " kept"]) -> "RowNames":
+        """The names at some positions."""
+        return RowNames(kept + self.rows.start if isinstance(self.rows, range) else self.rows[kept])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> "RowNames": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "str | RowNames":
+        if isinstance(index, slice):
+            return RowNames(self.rows[index])
+        return f"{self.rows[index]:08d}"
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{row:08d}" for row in self.rows)
+
+
+def selection(count: int, skip: int, limit: int | None) -> slice:
+    """The images that `skip` and `limit` leave of `count`.
+
+    Raises:
+        ConfigError: If they leave none.
+    """
+    if skip < 0 or (limit is not None and limit < 1):
+        raise ConfigError(f"expected skip >= 0 and limit >= 1, got {skip} and {limit}. Change them.")
+    if skip >= count:
+        raise ConfigError(f"skip: expected less than the {count:,} images there are, got {skip:,}. Lower it.")
+    return slice(skip, count if limit is None else min(count, skip + limit))
+
+
+def decoding_seconds(images: int, size: int) -> float:
+    """How long one processor takes to decode some pictures of so many bytes in all, very roughly."""
+    return images * 0.3e-3 + size / 20e6
+
+
+def title(path: Path) -> str:
+    """The last part of a path, for people."""
+    return printable(path.resolve().name or str(path))
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one short line; its type if it says nothing."""
+    return printable(str(error).partition("\n")[0][:200]) or type(error).__name__

@@ -1,0 +1,78 @@
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pellucid
+from pellucid.cli import app
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "pellucid"
+ORDER = ("errors", "data", "model", "objective", "training", "latents", "report", "terminal", "cli")
+
+
+def imports(module: Path) -> list[str]:
+    """The parts of the package that a module imports, wherever in the file it does."""
+    found = []
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pellucid."):
+            found.append(node.module.split(".")[1])  # type: ignore[union-attr]
+        if isinstance(node, ast.Import):
+            found += [name.name.split(".")[1] for name in node.names if name.name.startswith("pellucid.")]
+    return found
+
+
+@pytest.mark.parametrize(
+    "module",
+    [m for m in sorted(PACKAGE.rglob("*.py")) if m.parent != PACKAGE or m.stem in ORDER],
+    ids=lambda m: str(m.relative_to(PACKAGE)),
+)
+def test_a_module_imports_only_from_folders_above_it(module: Path) -> None:
+    room = module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    type_checking_only = {"terminal": {"training"}}.get(room, set())
+    below = [name for name in imports(module) if ORDER.index(name) > ORDER.index(room)]
+    assert set(below) <= type_checking_only
+
+
+def test_every_folder_has_its_place_in_the_order() -> None:
+    assert {path.stem for path in PACKAGE.iterdir()} - {"__init__", "py", "__pycache__"} == set(ORDER)
+
+
+def test_all_is_what_is_public() -> None:
+    assert sorted(pellucid.__all__, key=str.lower) == sorted(pellucid._HOME, key=str.lower)
+    for name in pellucid.__all__:
+        assert getattr(pellucid, name) is getattr(importlib.import_module(pellucid._HOME[name]), name)
+    with pytest.raises(AttributeError, match="nothing_here"):
+        _ = pellucid.nothing_here
+
+
+def test_public_functions_and_classes_have_docstrings() -> None:
+    missing = [
+        f"{module.relative_to(PACKAGE)}:{node.name}"
+        for module in PACKAGE.rglob("*.py")
+        for node in ast.parse(module.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and ast.get_docstring(node) is None
+    ]
+    assert not missing
+
+
+def test_every_command_is_documented_as_it_is() -> None:
+    documented = (ROOT / "docs" / "commands.md").read_text()
+    assert documented == app.generate_docs(output_format="markdown").rstrip() + "\n", "run: make docs"
+
+
+def test_nothing_that_is_loaded_can_run() -> None:
+    forbidden = ("pickle", "torch.load", "joblib", "eval(", "exec(", "allow_pickle=True", "marshal", "shelve")
+    for module in PACKAGE.rglob("*.py"):
+        text = module.read_text().replace(".eval()", "")
+        assert not [word for word in forbidden if f"{word}" in text and f"never {word}" not in text], module
+
+
+def test_importing_pellucid_and_its_command_line_loads_nothing_heavy() -> None:
+    code = "import sys, pellucid.cli; print([m for m in ('torch', 'numpy', 'sklearn') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
