@@ -77,10 +77,9 @@ def test_a_run_holds_what_the_design_says(trained: Path) -> None:
         "report.html",
     }
     assert expected <= {path.name for path in trained.iterdir()}
-    assert (
-        "114 pictures" in (trained / "README.md").read_text()
-        or "114 images" in (trained / "README.md").read_text()
-    )
+    card = (trained / "README.md").read_text()
+    assert "114 photographs from" in card
+    assert "6 unreadable left out" in card
 
 
 def test_latents_as_json_says_what_is_active(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

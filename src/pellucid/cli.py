@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cyclopts import App
 
 from pellucid import __version__
-from pellucid.errors import ConfigError, PellucidError
+from pellucid.errors import ConfigError, PellucidError, RunError
 from pellucid.terminal import counting_bar, say, spinner, training_bar
 
 if TYPE_CHECKING:
@@ -195,13 +195,7 @@ def train(
     if not trained.finished:
         say(f"Stopped at step {trained.steps:,}; everything is saved. Go on with:\n  {command} --resume")
         sys.exit(130)
-    _describe(
-        trained.model,
-        dataset,
-        dataset.rows("held-out", at_most=MEASURED),
-        suggest=False,
-        data=dataset.description,
-    )
+    _describe(trained.model, dataset, dataset.rows("held-out", at_most=MEASURED), suggest=False)
     say(f"\nNext: pellucid latents {out}     pellucid traverse {out} --out traversal.png")
 
 
@@ -229,7 +223,7 @@ def latents(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     model, dataset, rows = _open(run, data, skip, limit, device)
-    cards, table = _describe(model, dataset, rows, suggest=suggest, data=dataset.description, quiet=json)
+    cards, table = _describe(model, dataset, rows, suggest=suggest, quiet=json)
     if json:
         _print_json(_latents_record(cards, table, len(rows)))
 
@@ -268,7 +262,7 @@ def name(
         if latent is not None or clear:
             raise ConfigError("expected either a latent or --suggest, got both.")
         model, dataset, rows = _open(run, data, skip, limit, "auto")
-        _, table = _describe(model, dataset, rows, suggest=True, data=dataset.description, quiet=True)
+        _, table = _describe(model, dataset, rows, suggest=True, quiet=True)
     else:
         if latent is None or (new_name is None) != clear:
             raise ConfigError(
@@ -390,17 +384,16 @@ def demo(*, out: Path = Path("demo"), minutes: float = 3.0) -> None:
         say("Stopped. Run the demo again to start over.")
         sys.exit(130)
     rows = dataset.rows("held-out", at_most=MEASURED)
-    cards, table = _describe(trained.model, dataset, rows, suggest=True, data=dataset.description)
+    _, table = _describe(trained.model, dataset, rows, suggest=True)
+    strongest = table.order()[0]
     save_traversal(traverse_latents(trained.model, table), out / "latents.png")
     photos = dataset.batch(rows[:: len(rows) // 6][:6])
-    save_traversal(
-        traverse_seeds(trained.model, table, photos=photos, latent=cards[0].latent), out / "seeds.png"
-    )
+    save_traversal(traverse_seeds(trained.model, table, photos=photos, latent=strongest), out / "seeds.png")
     say(
         f"\nLook at:\n  {run / 'report.html'}    the report: start here"
         f"\n  {out / 'latents.png'}    every active latent, swept"
         f"\n  {out / 'seeds.png'}    the strongest latent, swept on six images"
-        f'\nThen: pellucid name {run} z{cards[0].latent} "my own name"'
+        f'\nThen: pellucid name {run} z{strongest} "my own name"'
     )
 
 
@@ -414,6 +407,8 @@ def _open(
     model = load(run, device=device)
     pre, origin = model.config.preprocessing, model.config.data
     own = data is None
+    if own and not {"source", "skip", "limit", "fingerprint"} <= origin.keys():
+        raise RunError(f"{run}: its config does not say what it was trained on. Name images with --data.")
     with counting_bar("reading images") as advance:
         dataset = open_dataset(
             str(origin["source"]) if data is None else data,
@@ -433,7 +428,7 @@ def _open(
 
 
 def _describe(
-    model: "Model", dataset: "Dataset", rows: Any, *, suggest: bool, data: str, quiet: bool = False
+    model: "Model", dataset: "Dataset", rows: Any, *, suggest: bool, quiet: bool = False
 ) -> "tuple[tuple[Card, ...], LatentTable]":
     """Measure, name if asked, store, draw and print: what `latents` is, and what ends a training."""
     from pellucid.latents.activity import encode_dataset, measure_activity
@@ -459,7 +454,7 @@ def _describe(
         cards = build_cards(model, table, codes, trackings=tracked)
         report = write_report(model.directory, model, table, cards, dataset, read_metrics(model.directory))
     if not quiet:
-        _print_latents(cards, table, len(rows), data)
+        _print_latents(cards, table, len(rows))
         print(f"Report: {report}")
     return cards, table
 
@@ -496,7 +491,7 @@ def _latents_record(cards: "Sequence[Card]", table: "LatentTable", images: int) 
     }
 
 
-def _print_latents(cards: "Sequence[Card]", table: "LatentTable", images: int, data: str) -> None:
+def _print_latents(cards: "Sequence[Card]", table: "LatentTable", images: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
