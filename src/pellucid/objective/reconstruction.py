@@ -19,8 +19,8 @@ gives, per element (channels * height * width), 0.45 for cosine, 0.082 for SSIM 
 differently.
 
 **The cross entropies** have one scale in colour and another in grey. In colour they are no likelihood, and
-the scale is the derived one: 0.4 of their sum over matched pairs, 0.2 of their sum over all pairs. In grey
-they are an exact likelihood where pixels are 0 or 1, their plain sum is the usual unit for sprites, and that
+the scale is the derived one, 0.4 of the sum over matched pairs; over all pairs a third of that, so that nine
+pairs weigh as much as three (the derivation gives 0.2 for them, which kept too many latents). In grey they are an exact likelihood where pixels are 0 or 1, their plain sum is the usual unit for sprites, and that
 is the scale; for grey photographs, where the derivation gives 0.39, multiply beta by 2.5 to compare.
 
 `benchmarks/loss_scales.py` measures all this.
@@ -233,7 +233,7 @@ LOSSES: dict[str, Loss] = {
             cross_entropy,
             "nats per pixel",
             "the entropy of the channel mean, once for each pair, by a grey image",
-            lambda channels, height, width: height * width * (1.0 if channels == 1 else 0.2),
+            lambda channels, height, width: height * width * (1.0 if channels == 1 else 0.4 / 3),
             "Binary cross entropy of every channel against every channel; least for a grey reconstruction.",
         ),
         Loss(
