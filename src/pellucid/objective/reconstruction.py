@@ -20,8 +20,9 @@ differently.
 
 **The cross entropies** have one scale in colour and another in grey. In colour they are no likelihood, and
 the scale is the derived one, 0.4 of the sum over matched pairs; over all pairs a third of that, so that nine
-pairs weigh as much as three (the derivation gives 0.2 for them, which kept too many latents). In grey they are an exact likelihood where pixels are 0 or 1, their plain sum is the usual unit for sprites, and that
-is the scale; for grey photographs, where the derivation gives 0.39, multiply beta by 2.5 to compare.
+pairs weigh as much as three (the derivation gives 0.2 for them, which kept too many latents). In grey they
+are an exact likelihood where pixels are 0 or 1, their plain sum is the usual unit for sprites, and that is
+the scale; for grey photographs, where the derivation gives 0.39, multiply beta by 2.5 to compare.
 
 `benchmarks/loss_scales.py` measures all this.
 """
