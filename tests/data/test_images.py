@@ -324,9 +324,9 @@ def test_celeba_crop_is_the_same_at_every_resolution() -> None:
         inside = (np.abs(x / scale - 89) < 64) & (np.abs(y / scale - 109) < 64)
         drawn = Image.fromarray((inside * 255).astype(np.uint8))
         pixels = preprocess(drawn, Preprocessing(64, 1, "celeba"))
-        assert (pixels[2:-2, 2:-2] >= 248).all()
+        assert (pixels[2:-2, 2:-2] >= 240).all()  # Lanczos rings a little at half size
         outside = Image.fromarray(((~inside) * 255).astype(np.uint8))
-        assert preprocess(outside, Preprocessing(64, 1, "celeba"))[2:-2, 2:-2].max() <= 7
+        assert preprocess(outside, Preprocessing(64, 1, "celeba"))[2:-2, 2:-2].max() <= 15
 
 
 def test_a_photograph_and_its_half_size_copy_give_the_same_face() -> None:
