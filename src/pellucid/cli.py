@@ -386,12 +386,12 @@ def demo(*, out: Path = Path("demo"), minutes: float = 3.0) -> None:
     rows = dataset.rows("held-out", at_most=MEASURED)
     _, table = _describe(trained.model, dataset, rows, suggest=True)
     strongest = table.order()[0]
-    save_traversal(traverse_latents(trained.model, table), out / "latents.png")
     photos = dataset.batch(rows[:: len(rows) // 6][:6])
+    save_traversal(traverse_latents(trained.model, table, photo=photos[:1]), out / "latents.png")
     save_traversal(traverse_seeds(trained.model, table, photos=photos, latent=strongest), out / "seeds.png")
     say(
         f"\nLook at:\n  {run / 'report.html'}    the report: start here"
-        f"\n  {out / 'latents.png'}    every active latent, swept"
+        f"\n  {out / 'latents.png'}    every active latent of one sprite, swept"
         f"\n  {out / 'seeds.png'}    the strongest latent, swept on six images"
         f'\nThen: pellucid name {run} z{strongest} "my own name"'
     )

@@ -21,7 +21,8 @@ class Defaults:
         learning_rate: Peak of the schedule.
         flip: Whether a mirrored image is as good an image.
         most_epochs: Passes after which a budget in minutes ends.
-        alignments: How often latents are turned onto independent axes (beta-tcvae).
+        alignments: How often latents are turned onto independent axes (beta-tcvae). Drawings: once, at half
+            time, because turning them while they come alive, all at once, keeps too many of them alive.
     """
 
     preset: str
@@ -36,7 +37,7 @@ class Defaults:
 
 PHOTOGRAPHS = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, False, 60)
 FACES = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, True, 60)
-BINARY = Defaults("burgess", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False, None)
+BINARY = Defaults("burgess", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False, None, 1)
 
 
 def defaults_for(kind: str, channels: int) -> Defaults:
