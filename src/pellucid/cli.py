@@ -42,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         print(f"pellucid: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a full disk, a folder that may not be written
+        if debug:
+            raise
+        print(f"pellucid: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("\npellucid: stopped.", file=sys.stderr)
         sys.exit(130)

@@ -1,5 +1,6 @@
 """What people call the latents: kept in latents.json with the measurements and evidence beside them."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -236,7 +237,7 @@ def write_latents(run: Path, table: LatentTable) -> None:
     write_sealed(run / LATENTS, content)
 
 
-def read_latents(run: Path, latents: int) -> LatentTable:
+def read_latents(run: str | os.PathLike[str], latents: int) -> LatentTable:
     """Read and check latents.json; without one, no latent has a name.
 
     Args:
@@ -246,7 +247,7 @@ def read_latents(run: Path, latents: int) -> LatentTable:
     Raises:
         RunError: If it is damaged, from a newer version, or of another model.
     """
-    path = run / LATENTS
+    path = Path(run) / LATENTS
     nameless = LatentTable(tuple(LatentRecord(index) for index in range(latents)))
     if not path.exists():
         return nameless
