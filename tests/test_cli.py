@@ -100,6 +100,8 @@ def test_a_name_is_stored_and_appears(trained: Path, capsys: pytest.CaptureFixtu
     assert names["z1"] == "edge"
     assert run("name", trained, "z0", "Edge") == 2
     assert "z1" in capsys.readouterr().err
+    assert run("name", trained) == 0
+    assert "edge" in capsys.readouterr().out
     assert run("name", trained, "edge", "--clear") == 0
 
 

@@ -200,6 +200,8 @@ def train(
     if not trained.finished:
         say(f"Stopped at step {trained.steps:,}; everything is saved. Go on with:\n  {command} --resume")
         sys.exit(130)
+    if trained.steps == most:
+        say(f"Ended after {config.most_epochs:g} passes; --most-epochs allows more.")
     _describe(trained.model, dataset, dataset.rows("held-out", at_most=MEASURED), suggest=False)
     say(f"\nNext: pellucid latents {out}     pellucid traverse {out} --out traversal.png")
 
@@ -247,7 +249,7 @@ def name(
     limit: int | None = None,
     json: bool = False,
 ) -> None:
-    """Name a latent, or have names suggested from the attributes that latents track.
+    """Name a latent, have names suggested from the attributes that latents track, or list the names.
 
     Args:
         run: A run directory.
@@ -269,14 +271,16 @@ def name(
         model, dataset, rows = _open(run, data, skip, limit, "auto")
         _, table = _describe(model, dataset, rows, suggest=True, quiet=True)
     else:
-        if latent is None or (new_name is None) != clear:
-            raise ConfigError(
-                'expected a latent and a name: pellucid name RUN z17 "sunglasses", or --suggest.'
-            )
         config, _ = read_config(run)
         table = read_latents(run, config.architecture.latents)
-        table = rename(table, table.find(latent), None if clear else new_name)
-        write_latents(run, table)
+        if latent is not None:
+            if (new_name is None) != clear:
+                raise ConfigError('expected a name or --clear: pellucid name RUN z17 "sunglasses".')
+            index = table.find(latent)
+            table = rename(table, index, None if clear else new_name)
+            write_latents(run, table)
+            if table.records[index].active is False:
+                say(f"Note: z{index} is inactive: tables and traversals leave it out, unless you ask for it.")
     named = [record for record in table.records if record.name is not None]
     if json:
         _print_json(
@@ -523,7 +527,9 @@ def _list_skipped(dataset: "Dataset", out: Path) -> None:
     listing = out / "skipped.txt"
     out.mkdir(parents=True, exist_ok=True)
     listing.write_text("".join(f"{file}\t{reason}\n" for file, reason in dataset.skipped), encoding="utf-8")
-    say(f"{len(dataset.skipped):,} files could not be used; {listing} says which and why.")
+    count = len(dataset.skipped)
+    files = "1 file" if count == 1 else f"{count:,} files"
+    say(f"{files} could not be used; {listing} says which and why.")
 
 
 def _print_json(content: Any) -> None:

@@ -149,6 +149,9 @@ def test_resuming_as_something_else_is_refused(
             resume=True,
             device="cpu",
         )
+    other = Architecture("burgess", 32, 1, 4)
+    with pytest.raises(ConfigError, match="architecture was"):  # said before its weights are found not to fit
+        train(dataset, other, CONFIG, tmp_path / "run", resume=True, device="cpu")
     with pytest.raises(ConfigError, match="--resume"):
         train(dataset, architecture, CONFIG, tmp_path / "run", device="cpu")
     with pytest.raises(RunError, match="no checkpoint"):

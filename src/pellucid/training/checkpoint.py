@@ -78,6 +78,25 @@ def write_checkpoint(run: Path, vae: VAE, optimizer: torch.optim.Optimizer, posi
         ) from error
 
 
+def read_settings(run: Path) -> dict[str, Any]:
+    """What the run was told, from its checkpoint's header: to be compared before anything is loaded.
+
+    Raises:
+        RunError: If there is no checkpoint, or it is damaged.
+    """
+    path = run / CHECKPOINT
+    if not path.is_file():
+        raise RunError(f"{path}: no checkpoint to resume from. Train without --resume.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            settings = json.loads((file.metadata() or {})["position"])["settings"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged ({error}). Train anew with another --out.") from error
+    if not isinstance(settings, dict):
+        raise RunError(f"{path}: damaged. Train anew with another --out.")
+    return settings
+
+
 def read_checkpoint(run: Path, vae: VAE, optimizer: torch.optim.Optimizer) -> Position:
     """Load weights and moments in place and return where the run stands.
 
@@ -85,8 +104,6 @@ def read_checkpoint(run: Path, vae: VAE, optimizer: torch.optim.Optimizer) -> Po
         RunError: If there is no checkpoint, or it is damaged or of other networks.
     """
     path = run / CHECKPOINT
-    if not path.is_file():
-        raise RunError(f"{path}: no checkpoint to resume from. Train without --resume.")
     shapes = {f"weights.{name}": tensor for name, tensor in vae.state_dict().items()}
     parameters = dict(vae.named_parameters())
     shapes |= {f"{moment}.{name}": tensor for name, tensor in parameters.items() for moment in _MOMENTS}
@@ -103,10 +120,10 @@ def read_checkpoint(run: Path, vae: VAE, optimizer: torch.optim.Optimizer) -> Po
         intact = metadata["sha256"] == _checksum(tensors, record)
         position = Position(**json.loads(record))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: damaged ({error}). Train without --resume.") from error
+        raise RunError(f"{path}: damaged ({error}). Train anew with another --out.") from error
     fits = {name: tensor.shape for name, tensor in tensors.items()} == {n: t.shape for n, t in shapes.items()}
     if not intact or not fits:
-        raise RunError(f"{path}: damaged, or of other networks. Train without --resume.")
+        raise RunError(f"{path}: damaged, or of other networks. Train anew with another --out.")
     vae.load_state_dict({name: tensors[f"weights.{name}"] for name in vae.state_dict()})
     for name, parameter in parameters.items():
         state = {moment: tensors[f"{moment}.{name}"].to(parameter.device) for moment in _MOMENTS}

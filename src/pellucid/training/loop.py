@@ -23,7 +23,13 @@ from pellucid.objective.kl import kl
 from pellucid.objective.objectives import loss_terms
 from pellucid.training.alignment import ALIGN_IMAGES, align
 from pellucid.training.card import write_card
-from pellucid.training.checkpoint import CHECKPOINT, Position, read_checkpoint, write_checkpoint
+from pellucid.training.checkpoint import (
+    CHECKPOINT,
+    Position,
+    read_checkpoint,
+    read_settings,
+    write_checkpoint,
+)
 from pellucid.training.config import TrainingConfig, check_same_settings, settings_of
 from pellucid.training.interrupt import Interruptible
 from pellucid.training.metrics_log import METRICS, append_metrics, cut_metrics
@@ -125,8 +131,8 @@ class _Trainer:
         self.settings = settings_of(config, architecture, dataset, self.precision)
 
     def resume(self) -> Position:
+        check_same_settings(self.settings, read_settings(self.run))
         position = read_checkpoint(self.run, self.vae, self.optimizer)
-        check_same_settings(self.settings, position.settings)
         cut_metrics(self.run, position.step)
         return position
 
