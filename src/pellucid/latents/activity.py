@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float32, Float64, Int
 from pellucid.data.store import Dataset
 from pellucid.errors import DataError, RunError
 from pellucid.model.predictor import Model
+from pellucid.objective.kl import ACTIVE_KL
 
-ACTIVE_KL = 0.1
 ACTIVE_VARIANCE = 0.01
 _QUANTILES = (0.01, 0.99)
 _BATCH = 256

@@ -6,6 +6,9 @@ from torch import Tensor
 
 from pellucid.model.posterior import Posterior
 
+ACTIVE_KL = 0.1
+"""Nats an image above which a latent says something."""
+
 
 def kl(posterior: Posterior) -> Float[Tensor, "batch latent"]:
     """Compute KL(q(z_j|x) || N(0, 1)) of each latent in closed form, in nats (arXiv:1312.6114, appendix B).

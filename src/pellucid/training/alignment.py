@@ -20,10 +20,9 @@ from torch import Tensor, nn
 
 from pellucid.model.posterior import Posterior
 from pellucid.model.vae import VAE
-from pellucid.objective.kl import kl
+from pellucid.objective.kl import ACTIVE_KL, kl
 
 ALIGN_IMAGES = 20_000
-_ACTIVE_KL = 0.1  # nats; the other latents say nothing, and noise has no axes
 
 
 def independent_axes(
@@ -35,7 +34,7 @@ def independent_axes(
 
     Args:
         means: Posterior means.
-        active: Which latents take part; the others stay where they are.
+        active: Which latents take part; the others say nothing, and stay where they are.
 
     Returns:
         An orthogonal matrix; row k is the direction that becomes latent k.
@@ -67,7 +66,7 @@ def align(vae: VAE, optimizer: torch.optim.Optimizer, posterior: Posterior) -> N
         optimizer: Adam.
         posterior: Of as many training images as is affordable.
     """
-    active = (kl(posterior).mean(0) > _ACTIVE_KL).cpu().numpy()
+    active = (kl(posterior).mean(0) > ACTIVE_KL).cpu().numpy()
     axes = independent_axes(posterior.mean.cpu().numpy(), active)
     encode, decode = cast(nn.Linear, vae.encoder[-1]), cast(nn.Linear, vae.decoder[0])
     rotation = torch.from_numpy(axes).to(encode.weight)  # [latent latent]

@@ -19,7 +19,7 @@ from pellucid.model.directory import CONFIG, ModelConfig, save_model
 from pellucid.model.posterior import Posterior
 from pellucid.model.predictor import Model, load, resolve_device
 from pellucid.model.vae import VAE
-from pellucid.objective.kl import kl
+from pellucid.objective.kl import ACTIVE_KL, kl
 from pellucid.objective.objectives import loss_terms
 from pellucid.training.alignment import ALIGN_IMAGES, align
 from pellucid.training.card import write_card
@@ -36,7 +36,6 @@ from pellucid.training.metrics_log import METRICS, append_metrics, cut_metrics
 from pellucid.training.preview import write_preview
 from pellucid.training.sampler import Sampler, generator_for
 
-ACTIVE_KL = 0.1  # nats
 _DIVERGED = 100.0  # times the loss of the first stretch
 _VALIDATION_IMAGES = 1000
 _PREVIEW_IMAGES = 10
