@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Architecture": "pellucid.model.architecture",
-    "Dataset": "pellucid.data.store",
+    "Dataset": "pellucid.data.dataset",
     "LOSSES": "pellucid.objective.reconstruction",
     "Model": "pellucid.model.predictor",
     "Objective": "pellucid.objective.objectives",
@@ -43,8 +43,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from pellucid.data.dataset import Dataset
     from pellucid.data.images import Preprocessing
-    from pellucid.data.store import Dataset, open_dataset
+    from pellucid.data.store import open_dataset
     from pellucid.errors import PellucidError
     from pellucid.latents.names import read_latents
     from pellucid.model.architecture import Architecture

@@ -111,7 +111,8 @@ def test_celeba_is_known_by_its_layout(tmp_path: Path) -> None:
 def test_what_is_not_understood_is_told_what_is(tmp_path: Path, name: str) -> None:
     photographs(tmp_path, "one.png")
     (tmp_path / "people.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"expected a folder of pictures.*\.npz or \.parquet.*'sprites', got"):
+    told = r"expected a folder of pictures.*\.npz or \.parquet.*'sprites', 'people' or 'scenes', got"
+    with pytest.raises(DataError, match=told):
         find_source(tmp_path / name)
 
 

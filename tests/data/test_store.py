@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pellucid.data import sprites
+from pellucid.data.dataset import balanced, name_positions, row_positions
 from pellucid.data.images import Preprocessing, read_image
-from pellucid.data.store import balanced, name_positions, open_dataset, row_positions
+from pellucid.data.store import open_dataset
 from pellucid.errors import ConfigError, DataError
 
 CELEBA = Path(__file__).parents[3] / "shared" / "data" / "celeba"
@@ -77,12 +78,6 @@ def test_train_and_validation_are_never_empty(positions: list[float]) -> None:
     assert (split != plain).sum() <= 2
     if {0, 1} <= set(plain.tolist()):
         assert np.array_equal(split, plain)
-
-
-def test_row_positions_are_splitmix64() -> None:
-    """The first outputs of SplitMix64 seeded with 0, as published with xoshiro (prng.di.unimi.it)."""
-    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
-    assert row_positions(np.arange(4)).tolist() == [value / 2**64 for value in published]
 
 
 def test_row_positions_divide_evenly() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from pellucid.data.dataset import Dataset
 from pellucid.data.images import Preprocessing
-from pellucid.data.store import Dataset
 from pellucid.latents.cards import Card
 from pellucid.latents.names import LatentRecord, LatentTable
 from pellucid.latents.tracking import Tracking

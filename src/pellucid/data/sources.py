@@ -12,7 +12,7 @@ from pellucid.errors import DataError
 
 UNDERSTOOD = (
     "a folder of pictures, a CelebA folder (img_align_celeba/ beside list_attr_celeba.txt), "
-    "a .npy, .npz or .parquet file, or the built-in 'sprites'"
+    "a .npy, .npz or .parquet file, or a built-in set: 'sprites', 'people' or 'scenes'"
 )
 
 

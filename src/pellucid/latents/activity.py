@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 
-from pellucid.data.store import Dataset
+from pellucid.data.builtin import BUILTIN
+from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError, RunError
 from pellucid.model.predictor import Model
 from pellucid.objective.kl import ACTIVE_KL
@@ -70,7 +71,7 @@ def encode_dataset(
         RunError: If the model's answers are not numbers.
     """
     trained, opened = model.config.preprocessing, dataset.preprocessing
-    if dataset.kind == "sprites":  # drawn at their size, so never cropped
+    if dataset.kind in BUILTIN:  # drawn at their size, so never cropped
         opened = replace(opened, crop=trained.crop)
     if opened != trained:
         raise DataError(

@@ -18,7 +18,7 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pellucid.data.store import Dataset
+from pellucid.data.dataset import Dataset
 from pellucid.latents.cards import Card
 from pellucid.latents.names import LatentRecord, LatentTable
 from pellucid.model.predictor import Model

@@ -12,7 +12,7 @@ import numpy
 import torch
 
 import pellucid
-from pellucid.data.store import Dataset
+from pellucid.data.dataset import Dataset
 from pellucid.model.directory import ModelConfig
 from pellucid.model.predictor import Model
 from pellucid.objective.reconstruction import LOSSES
