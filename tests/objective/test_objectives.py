@@ -1,6 +1,6 @@
 import dataclasses
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ import torch
 from pellucid.errors import ConfigError
 from pellucid.model.posterior import Posterior
 from pellucid.objective.kl import kl
-from pellucid.objective.objectives import OBJECTIVES, Objective, loss_terms
+from pellucid.objective.objectives import OBJECTIVES, WEIGHTS, Objective, ObjectiveName, loss_terms
 from pellucid.objective.total_correlation import decompose
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, Posterior]
@@ -25,8 +25,13 @@ def batch(generator: torch.Generator) -> Batch:
     return image, logits, posterior.sample(generator), posterior
 
 
+def log_ratio(z: torch.Tensor) -> torch.Tensor:
+    """Some log density ratio: one number for each row."""
+    return z.square().sum(1) - z.prod(1)
+
+
 def terms(objective: Objective, batch: Batch, progress: float = 0.5) -> dict[str, float]:
-    found = loss_terms(objective, *batch, dataset_size=100, progress=progress)
+    found = loss_terms(objective, *batch, dataset_size=100, progress=progress, log_density_ratio=log_ratio)
     return {name: value.item() for name, value in found.items()}
 
 
@@ -46,7 +51,23 @@ def elbo_loss(batch: Batch) -> float:
 
 
 def test_every_objective_has_its_row() -> None:
-    assert tuple(OBJECTIVES) == ("vae", "beta-vae", "annealed-beta-vae", "beta-tcvae")
+    assert tuple(OBJECTIVES) == tuple(WEIGHTS) == get_args(ObjectiveName)
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_an_objective_heeds_its_weights_and_no_others(name: Any, batch: Batch) -> None:
+    objective = Objective(name=name, beta=1.0 if name == "vae" else 4.0)
+    loss = terms(objective, batch)["loss"]
+    numbers = {f.name for f in dataclasses.fields(Objective)} - {"name", "estimator", "losses"}
+    numbers = {number for number in numbers if not number.startswith("discriminator")}
+    if name == "vae":
+        numbers.remove("beta")  # cannot be anything but 1
+    heeded = {
+        number
+        for number in numbers
+        if terms(dataclasses.replace(objective, **{number: 0.7}), batch)["loss"] != loss
+    }
+    assert heeded == set(WEIGHTS[name])
 
 
 def test_vae_is_the_elbo(batch: Batch) -> None:
@@ -93,6 +114,45 @@ def test_annealed_loss_at_its_capacity_is_the_reconstruction(batch: Batch) -> No
     assert found["loss"] == pytest.approx(found["reconstruction"], abs=1e-9)
 
 
+def test_factor_vae_adds_the_total_correlation_to_the_elbo(batch: Batch) -> None:
+    found = terms(Objective(name="factor-vae", tc_weight=35.0), batch)
+    expected = log_ratio(batch[2]).mean().item()
+    assert found["total_correlation"] == pytest.approx(expected, rel=1e-12)
+    assert found["loss"] == pytest.approx(elbo_loss(batch) + 35 * expected, rel=1e-12)
+
+
+def test_factor_vae_without_a_density_ratio_is_refused(batch: Batch) -> None:
+    with pytest.raises(ConfigError, match="log_density_ratio"):
+        loss_terms(Objective(name="factor-vae"), *batch, dataset_size=100, progress=0.5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "price"),
+    [
+        # Means (1, 1) and (-1, -1): covariance [[1, 1], [1, 1]]. Variances 0.5: [[1.5, 1], [1, 1.5]].
+        ({"name": "dip-vae-i"}, 10 * 2 + 100 * 0),
+        ({"name": "dip-vae-ii"}, 10 * 2 + 10 * 2 * 0.25),
+        ({"name": "dip-vae-ii", "off_diagonal": 3.0}, 3 * 2 + 3 * 2 * 0.25),
+        ({"name": "dip-vae-ii", "off_diagonal": 3.0, "diagonal": 8.0}, 3 * 2 + 8 * 2 * 0.25),
+    ],
+)
+def test_dip_vae_adds_the_price_of_its_covariance_to_the_elbo(
+    batch: Batch, settings: dict[str, Any], price: float
+) -> None:
+    means = torch.tensor([[1.0, 1.0], [-1.0, -1.0]]).double()
+    two = (batch[0][:2], batch[1][:2], means, Posterior(means, torch.full_like(means, math.log(0.5))))
+    found = terms(Objective(**settings), two)
+    assert found["covariance_penalty"] == pytest.approx(price, rel=1e-12)
+    assert found["loss"] == pytest.approx(elbo_loss(two) + price, rel=1e-12)
+
+
+def test_dip_vae_i_prices_a_variance_ten_times_as_much_by_default(batch: Batch) -> None:
+    """Means 2 and -2 of one latent: variance 4."""
+    means = torch.tensor([[2.0], [-2.0]]).double()
+    two = (batch[0][:2], batch[1][:2], means, Posterior(means, torch.zeros_like(means)))
+    assert terms(Objective(name="dip-vae-i", off_diagonal=3.0), two)["covariance_penalty"] == 30 * 9
+
+
 def test_gathered_latents_are_priced_beside_the_images_of_one_process(batch: Batch) -> None:
     image, logits, z, posterior = batch
     whole = terms(Objective(), batch)
@@ -113,7 +173,10 @@ def test_gradient_is_the_finite_difference(name: Any, generator: torch.Generator
         logits: torch.Tensor, z: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor
     ) -> torch.Tensor:
         posterior = Posterior(mean, log_variance)
-        return loss_terms(objective, image, logits, z, posterior, dataset_size=9, progress=0.1)["loss"]
+        found = loss_terms(
+            objective, image, logits, z, posterior, dataset_size=9, progress=0.1, log_density_ratio=log_ratio
+        )
+        return found["loss"]
 
     inputs = tuple(t.detach().requires_grad_() for t in (logits, z, mean, log_variance))
     assert torch.autograd.gradcheck(loss, inputs)
@@ -134,6 +197,14 @@ def test_gradient_is_the_finite_difference(name: Any, generator: torch.Generator
         ({"alpha": True}, "for alpha"),
         ({"capacity": -5.0}, "for capacity"),
         ({"capacity_weight": 10**400}, "for capacity_weight"),
+        ({"tc_weight": math.nan}, "for tc_weight"),
+        ({"discriminator_learning_rate": -1.0}, "for discriminator_learning_rate"),
+        ({"off_diagonal": -1.0}, "for off_diagonal"),
+        ({"diagonal": math.inf}, "for diagonal"),
+        ({"diagonal": -1.0}, "for diagonal"),
+        ({"discriminator_width": 0}, "for discriminator_width"),
+        ({"discriminator_width": 10.5}, "for discriminator_width"),
+        ({"discriminator_width": 10**9}, "for discriminator_width"),
         ({"losses": ()}, "at least one loss"),
         ({"losses": (("mse", 0.0),)}, "at least one loss"),
         ({"losses": (("mse", -1.0), ("mae", 2.0))}, "the weight of mse"),
@@ -150,5 +221,5 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], messa
 
 
 def test_whole_numbers_are_settings_too() -> None:
-    whole: Any = {"beta": 6, "losses": (("mse", 1),)}
-    assert as_outside_tests(whole) == Objective(beta=6.0, losses=(("mse", 1.0),))
+    whole: Any = {"beta": 6, "diagonal": 5, "losses": (("mse", 1),)}
+    assert as_outside_tests(whole) == Objective(beta=6.0, diagonal=5.0, losses=(("mse", 1.0),))

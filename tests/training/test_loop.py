@@ -8,12 +8,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from pellucid.data.store import Dataset
+from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError, RunError, TrainingError
 from pellucid.model.architecture import Architecture
 from pellucid.model.predictor import load
@@ -33,6 +35,11 @@ CONFIG = TrainingConfig(
     validations=3,
     flip=True,
     alignments=3,
+)
+FACTOR_VAE = replace(
+    CONFIG,
+    objective=replace(CONFIG.objective, name="factor-vae", discriminator_width=16),
+    alignments=0,
 )
 
 
@@ -74,10 +81,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
 
 @pytest.mark.parametrize("stop", [1, 7, 23])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("config", [CONFIG, FACTOR_VAE], ids=["beta-tcvae", "factor-vae"])
 def test_interrupted_and_resumed_is_bit_for_bit_undisturbed(
-    dataset: Dataset, architecture: Architecture, tmp_path: Path, stop: int, precision: str
+    dataset: Dataset,
+    architecture: Architecture,
+    tmp_path: Path,
+    stop: int,
+    precision: Any,
+    config: TrainingConfig,
 ) -> None:
-    config = replace(CONFIG, precision=precision, log_every=1)  # type: ignore[arg-type]
+    config = replace(config, precision=precision, log_every=1)
     train(dataset, architecture, config, tmp_path / "whole", device="cpu")
 
     def interrupt(progress: Progress) -> None:
@@ -91,6 +104,7 @@ def test_interrupted_and_resumed_is_bit_for_bit_undisturbed(
     finished = train(dataset, architecture, config, tmp_path / "parts", resume=True, device="cpu")
     assert finished.finished
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert same(load_file(tmp_path / "whole" / CHECKPOINT), load_file(tmp_path / "parts" / CHECKPOINT))
     steps = [row["step"] for row in read_metrics(tmp_path / "parts") if "loss" in row]
     assert steps == list(range(1, 31))
 
@@ -105,20 +119,24 @@ from pellucid.model.architecture import Architecture
 from pellucid.objective.objectives import Objective
 from pellucid.training.config import TrainingConfig
 from pellucid.training.loop import train
-data, run, resume = sys.argv[1:]
-config = TrainingConfig(Objective(beta=2.0, losses=(("cross_entropy", 1.0),)), steps=200, batch_size=16,
-                        precision="float32", log_every=1, validations=3, flip=True, checkpoint_minutes=0.0005)
+data, run, resume, objective = sys.argv[1:]
+objective = Objective(objective, beta=2.0, discriminator_width=16, losses=(("cross_entropy", 1.0),))
+config = TrainingConfig(objective, steps=100, batch_size=16, precision="float32", log_every=1, validations=3,
+                        flip=True, checkpoint_minutes=0.0005)
 train(open_dataset(data, size=32), Architecture("burgess", 32, 1, 3), config, run, resume=resume == "True",
       device="cpu", on_progress=lambda now: print(now.step, flush=True))
 """
 
 
-def test_killed_and_resumed_is_bit_for_bit_undisturbed(dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["beta-tcvae", "factor-vae"])
+def test_killed_and_resumed_is_bit_for_bit_undisturbed(
+    dataset: Dataset, tmp_path: Path, objective: str
+) -> None:
     data = str(tmp_path / "bars.npy")
 
     def start(run: str, *, kill_at: int | None = None) -> None:
         resume = (tmp_path / run / CHECKPOINT).exists()
-        arguments = [sys.executable, "-c", KILLED, data, str(tmp_path / run), str(resume)]
+        arguments = [sys.executable, "-c", KILLED, data, str(tmp_path / run), str(resume), objective]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -129,11 +147,53 @@ def test_killed_and_resumed_is_bit_for_bit_undisturbed(dataset: Dataset, tmp_pat
 
     start("whole")
     chance = random.Random(0)
-    kills = sorted(chance.randrange(1, 190) for _ in range(10 if "PELLUCID_TORTURE" in os.environ else 3))
+    kills = sorted(chance.randrange(1, 90) for _ in range(10 if "PELLUCID_TORTURE" in os.environ else 2))
     for kill_at in kills:
         start("parts", kill_at=kill_at)
     start("parts")
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_factor_vae_whose_total_correlation_weighs_nothing_is_the_vae_bit_for_bit(
+    dataset: Dataset, architecture: Architecture, tmp_path: Path
+) -> None:
+    """The discriminator learns all the same; neither its steps nor its random numbers reach the networks."""
+    vae = replace(FACTOR_VAE, objective=replace(CONFIG.objective, name="vae", beta=1.0))
+    factor_vae = replace(FACTOR_VAE, objective=replace(FACTOR_VAE.objective, tc_weight=0.0))
+    train(dataset, architecture, vae, tmp_path / "vae", device="cpu")
+    train(dataset, architecture, factor_vae, tmp_path / "factor-vae", device="cpu")
+    assert same(weights(tmp_path / "vae"), weights(tmp_path / "factor-vae"))
+    saved = load_file(tmp_path / "factor-vae" / CHECKPOINT)
+    assert saved["discriminator.weights.12.weight"].any()  # the last layer, which starts at zero
+
+
+def test_the_discriminator_is_in_the_checkpoint_and_not_in_the_model(
+    dataset: Dataset, architecture: Architecture, tmp_path: Path
+) -> None:
+    train(dataset, architecture, CONFIG, tmp_path / "beta-tcvae", device="cpu")
+    train(dataset, architecture, FACTOR_VAE, tmp_path / "factor-vae", device="cpu")
+    assert weights(tmp_path / "factor-vae").keys() == weights(tmp_path / "beta-tcvae").keys()
+    saved = load_file(tmp_path / "factor-vae" / CHECKPOINT)
+    more = saved.keys() - load_file(tmp_path / "beta-tcvae" / CHECKPOINT).keys()
+    assert len(more) == 3 * 2 * 7  # weights and two moments, of weight and bias, of seven layers
+    assert all(name.startswith("discriminator.") and saved[name].any() for name in more)
+
+
+def test_turning_latents_under_a_discriminator_is_refused() -> None:
+    with pytest.raises(ConfigError, match="alignments: expected 0 for the objective 'factor-vae', got 3"):
+        replace(FACTOR_VAE, alignments=3)
+
+
+def test_one_held_out_image_is_enough(dataset: Dataset, architecture: Architecture, tmp_path: Path) -> None:
+    split = np.zeros(len(dataset), np.uint8)
+    split[7] = 1
+    one = replace(dataset, split=split)
+    train(one, architecture, replace(CONFIG, steps=3), tmp_path / "run", device="cpu")
+    rows = [row for row in read_metrics(tmp_path / "run") if "validation_elbo" in row]
+    assert len(rows) == 3
+    assert rows[-1]["validation_elbo"] == pytest.approx(
+        -rows[-1]["validation_reconstruction"] - rows[-1]["validation_kl"]
+    )
 
 
 def test_resuming_as_something_else_is_refused(

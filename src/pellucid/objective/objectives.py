@@ -10,11 +10,15 @@ from torch import Tensor
 
 from pellucid.errors import ConfigError
 from pellucid.model.posterior import Posterior
+from pellucid.objective.dip_vae import covariance_of_latents, covariance_of_means, distance_from_identity
+from pellucid.objective.factor_vae import LEARNING_RATE, WIDTH
 from pellucid.objective.kl import kl
 from pellucid.objective.reconstruction import LOSSES, training_loss
 from pellucid.objective.total_correlation import Estimator, decompose
 
-ObjectiveName = Literal["vae", "beta-vae", "annealed-beta-vae", "beta-tcvae"]
+ObjectiveName = Literal[
+    "vae", "beta-vae", "annealed-beta-vae", "beta-tcvae", "factor-vae", "dip-vae-i", "dip-vae-ii"
+]
 
 _LARGEST = 1e6
 
@@ -27,13 +31,25 @@ class Objective:
         name: "vae": reconstruction + KL (arXiv:1312.6114). "beta-vae": reconstruction + beta KL (Higgins et
             al. 2017). "annealed-beta-vae": reconstruction + capacity_weight |KL - C|, C growing linearly from
             0 to `capacity` over the whole training (arXiv:1804.03599, eq. 8). "beta-tcvae": reconstruction +
-            alpha MI + beta TC + gamma dimension-wise KL (arXiv:1802.04942, eq. 4).
+            alpha MI + beta TC + gamma dimension-wise KL (arXiv:1802.04942, eq. 4). "factor-vae":
+            reconstruction + KL + tc_weight TC, the TC told by a second network (arXiv:1802.05983, eq. 2).
+            "dip-vae-i": reconstruction + KL + off_diagonal sum_{i != j} C_ij^2 + diagonal sum_i (C_ii - 1)^2
+            with C = Cov[mu(x)] (arXiv:1711.00848, eq. 6). "dip-vae-ii": the same with C = Cov[z] (eq. 7).
         alpha: Weight of the mutual information, "beta-tcvae" only.
-        beta: Weight of the KL, or of the total correlation; must be 1 for "vae".
-        gamma: Weight of the dimension-wise KL, "beta-tcvae" only.
+        beta: Weight of the KL ("beta-vae"; must be 1 for "vae"), or of the total correlation ("beta-tcvae").
+        gamma: Weight of the dimension-wise KL, "beta-tcvae" only. Not FactorVAE's gamma: that is `tc_weight`.
         estimator: Of the parts of the KL, "beta-tcvae" only: see `pellucid.objective.total_correlation`.
         capacity: The final C in nats, "annealed-beta-vae" only.
         capacity_weight: Price of a nat away from C, "annealed-beta-vae" only.
+        tc_weight: Weight of the total correlation, "factor-vae" only: the paper's gamma. It comes on top of
+            the KL, which has one TC in it: tc_weight does what beta - 1 does in "beta-tcvae".
+        discriminator_width: Units of a hidden layer of the second network, "factor-vae" only.
+        discriminator_learning_rate: Of the second network, "factor-vae" only; constant. The default is the
+            paper's, where everything learns at 1e-4; faster encoders may want more.
+        off_diagonal: lambda_od, price of a squared covariance of two latents, "dip-vae-i" and "-ii" only;
+            1 to 50 in the literature.
+        diagonal: lambda_d, price of a variance's squared distance from 1, "dip-vae-i" and "-ii" only. None:
+            10 off_diagonal for I, off_diagonal for II, the ratios of Locatello et al. (arXiv:1811.12359).
         losses: (name, weight) of the reconstruction losses, see `LOSSES`.
     """
 
@@ -44,19 +60,51 @@ class Objective:
     estimator: Estimator = "weighted"
     capacity: float = 25.0
     capacity_weight: float = 1000.0
+    tc_weight: float = 10.0
+    discriminator_width: int = WIDTH
+    discriminator_learning_rate: float = LEARNING_RATE
+    off_diagonal: float = 10.0
+    diagonal: float | None = None
     losses: tuple[tuple[str, float], ...] = (("mse", 1.0),)
 
     def __post_init__(self) -> None:
         _check_choice("objective", self.name, get_args(ObjectiveName))
         _check_choice("estimator", self.estimator, get_args(Estimator))
-        for field in ("alpha", "beta", "gamma", "capacity", "capacity_weight"):
+        for field in _NUMBERS:
             object.__setattr__(self, field, _number(field, getattr(self, field)))
+        if self.diagonal is not None:
+            object.__setattr__(self, "diagonal", _number("diagonal", self.diagonal))
+        _check_width(self.discriminator_width)
         if self.name == "vae" and self.beta != 1:
             raise ConfigError(
                 f"Expected beta=1 for the objective 'vae', got {self.beta:g}. "
                 "Give beta=1, or choose 'beta-vae'."
             )
         object.__setattr__(self, "losses", _checked_losses(self.losses))
+
+
+_NUMBERS = (
+    "alpha",
+    "beta",
+    "gamma",
+    "capacity",
+    "capacity_weight",
+    "tc_weight",
+    "discriminator_learning_rate",
+    "off_diagonal",
+)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What the price of the latents is computed from: the arguments of `loss_terms`, and the KL."""
+
+    z: Tensor
+    posterior: Posterior
+    kl: Tensor
+    dataset_size: int
+    progress: float
+    log_density_ratio: Callable[[Tensor], Tensor] | None
 
 
 def loss_terms(
@@ -68,6 +116,7 @@ def loss_terms(
     *,
     dataset_size: int,
     progress: float,
+    log_density_ratio: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Compute the loss of a batch, and what it is made of, in nats an image.
 
@@ -80,73 +129,116 @@ def loss_terms(
         posterior: The encoder's output, in the order of z.
         dataset_size: Images in the training set, at least the rows of z.
         progress: How much of the training is done, 0 to 1.
+        log_density_ratio: For "factor-vae": z -> log q(z) / prod_j q(z_j) of each row, such as that of an
+            `Adversary`.
 
     Returns:
-        "loss" to minimise, "reconstruction", "kl", and for "beta-tcvae" also "mutual_information",
-        "total_correlation" and "dimension_wise_kl".
+        "loss" to minimise, "reconstruction", "kl"; for "beta-tcvae" also "mutual_information",
+        "total_correlation" and "dimension_wise_kl"; for "factor-vae" also "total_correlation"; for
+        "dip-vae-i" and "-ii" also "covariance_penalty", weighed.
 
     Raises:
         BatchError: If the batch is too small or too large for the estimator.
+        ConfigError: If "factor-vae" has no `log_density_ratio`.
         ImageError: If image and logits differ in shape.
     """
     reconstruction = training_loss(dict(objective.losses), image, logits).mean()
-    rate, terms = OBJECTIVES[objective.name](
-        objective, z, posterior, dataset_size=dataset_size, progress=progress
-    )
-    return {"loss": reconstruction + rate, "reconstruction": reconstruction, **terms}
+    rate = kl(posterior).sum(1).mean()
+    batch = _Batch(z, posterior, rate, dataset_size, progress, log_density_ratio)
+    price, terms = OBJECTIVES[objective.name](objective, batch)
+    return {"loss": reconstruction + price, "reconstruction": reconstruction, "kl": rate, **terms}
 
 
-def _vae(
-    objective: Objective, z: Tensor, posterior: Posterior, *, dataset_size: int, progress: float
-) -> tuple[Tensor, dict[str, Tensor]]:
-    total = kl(posterior).sum(1).mean()
-    return total, {"kl": total}
+_Priced = tuple[Tensor, dict[str, Tensor]]
 
 
-def _beta_vae(
-    objective: Objective, z: Tensor, posterior: Posterior, *, dataset_size: int, progress: float
-) -> tuple[Tensor, dict[str, Tensor]]:
-    total = kl(posterior).sum(1).mean()
-    return objective.beta * total, {"kl": total}
+def _vae(objective: Objective, batch: _Batch) -> _Priced:
+    return batch.kl, {}
 
 
-def _annealed_beta_vae(
-    objective: Objective, z: Tensor, posterior: Posterior, *, dataset_size: int, progress: float
-) -> tuple[Tensor, dict[str, Tensor]]:
-    total = kl(posterior).sum(1).mean()
-    capacity = objective.capacity * min(max(progress, 0.0), 1.0)
-    return objective.capacity_weight * (total - capacity).abs(), {"kl": total}
+def _beta_vae(objective: Objective, batch: _Batch) -> _Priced:
+    return objective.beta * batch.kl, {}
 
 
-def _beta_tcvae(
-    objective: Objective, z: Tensor, posterior: Posterior, *, dataset_size: int, progress: float
-) -> tuple[Tensor, dict[str, Tensor]]:
+def _annealed_beta_vae(objective: Objective, batch: _Batch) -> _Priced:
+    capacity = objective.capacity * min(max(batch.progress, 0.0), 1.0)
+    return objective.capacity_weight * (batch.kl - capacity).abs(), {}
+
+
+def _beta_tcvae(objective: Objective, batch: _Batch) -> _Priced:
     # alpha MI + beta TC + gamma DWKL with MI + TC + DWKL exchanged for the closed form of its expectation,
     # the KL: the same objective, with less variance.
-    total = kl(posterior).sum(1).mean()
-    parts = decompose(z, posterior, dataset_size=dataset_size, estimator=objective.estimator)
-    rate = (
-        total
+    parts = decompose(
+        batch.z, batch.posterior, dataset_size=batch.dataset_size, estimator=objective.estimator
+    )
+    price = (
+        batch.kl
         + (objective.alpha - 1) * parts.mutual_information
         + (objective.beta - 1) * parts.total_correlation
         + (objective.gamma - 1) * parts.dimension_wise_kl
     )
-    return rate, {"kl": total, **vars(parts)}
+    return price, vars(parts)
 
 
-OBJECTIVES: dict[str, Callable[..., tuple[Tensor, dict[str, Tensor]]]] = {
+def _factor_vae(objective: Objective, batch: _Batch) -> _Priced:
+    if batch.log_density_ratio is None:
+        raise ConfigError(
+            "Expected a log_density_ratio for the objective 'factor-vae', got none. Give an Adversary's."
+        )
+    total_correlation = batch.log_density_ratio(batch.z).mean()
+    return batch.kl + objective.tc_weight * total_correlation, {"total_correlation": total_correlation}
+
+
+def _dip_vae_i(objective: Objective, batch: _Batch) -> _Priced:
+    return _dip_vae(objective, batch, covariance_of_means(batch.posterior), diagonal_ratio=10)
+
+
+def _dip_vae_ii(objective: Objective, batch: _Batch) -> _Priced:
+    return _dip_vae(objective, batch, covariance_of_latents(batch.posterior), diagonal_ratio=1)
+
+
+def _dip_vae(objective: Objective, batch: _Batch, covariance: Tensor, *, diagonal_ratio: float) -> _Priced:
+    off_diagonal, diagonal = objective.off_diagonal, objective.diagonal
+    if diagonal is None:
+        diagonal = diagonal_ratio * off_diagonal
+    penalty = distance_from_identity(covariance, off_diagonal=off_diagonal, diagonal=diagonal)
+    return batch.kl + penalty, {"covariance_penalty": penalty}
+
+
+OBJECTIVES: dict[str, Callable[[Objective, _Batch], _Priced]] = {
     "vae": _vae,
     "beta-vae": _beta_vae,
     "annealed-beta-vae": _annealed_beta_vae,
     "beta-tcvae": _beta_tcvae,
+    "factor-vae": _factor_vae,
+    "dip-vae-i": _dip_vae_i,
+    "dip-vae-ii": _dip_vae_ii,
 }
-"""name -> (objective, z, posterior, dataset_size=, progress=) -> (price of the latents, terms)."""
+"""name -> what prices the latents of a batch, and names the terms of the price."""
+
+WEIGHTS: dict[str, tuple[str, ...]] = {
+    "vae": (),
+    "beta-vae": ("beta",),
+    "annealed-beta-vae": ("capacity", "capacity_weight"),
+    "beta-tcvae": ("alpha", "beta", "gamma"),
+    "factor-vae": ("tc_weight",),
+    "dip-vae-i": ("off_diagonal", "diagonal"),
+    "dip-vae-ii": ("off_diagonal", "diagonal"),
+}
+"""name -> the weights of `Objective` that it heeds; it does not look at the others."""
 
 
 def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ConfigError(
             f"Expected as {what} one of {', '.join(choices)}, got {repr(value)}. Choose one of them."
+        )
+
+
+def _check_width(width: object) -> None:
+    if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 10_000:
+        raise ConfigError(
+            f"Expected a whole number from 1 to 10000 for discriminator_width, got {repr(width)}. Change it."
         )
 
 

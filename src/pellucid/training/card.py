@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pellucid.model.directory import ModelConfig
 from pellucid.model.sealed import write_file
+from pellucid.objective.objectives import WEIGHTS
 
 CARD = "README.md"
 
@@ -12,6 +13,10 @@ def write_card(run: Path, config: ModelConfig) -> None:
     """Write what the model is, what it was trained on and how to use it."""
     built, data, training = config.architecture, config.data, config.training
     losses = " + ".join(f"{weight:g} x {name}" for name, weight in training["objective"]["losses"].items())
+    objective = training["objective"]
+    weights = "".join(
+        f", {name} {objective[name]}" for name in WEIGHTS[objective["name"]] if objective[name] is not None
+    )
     text = f"""# A model trained by Pellucid
 
 A variational autoencoder that describes an image of {built.size} x {built.size} pixels
@@ -21,7 +26,7 @@ A variational autoencoder that describes an image of {built.size} x {built.size}
 |---|---|
 | trained on | {_plain(data["description"])} |
 | images | {data["train"]} for training, {data["validation"]} for validation, {data["test"]} for testing |
-| objective | {training["objective"]["name"]}, beta {training["objective"]["beta"]:g} |
+| objective | {training["objective"]["name"]}{weights} |
 | reconstruction | {losses} |
 | networks | {built.preset} |
 | crop | {config.preprocessing.crop} |

@@ -1,7 +1,8 @@
 """The whole state of a training run in one file, replaced in one step.
 
-Weights and both Adam moments are tensors; the position is JSON in the header. One file means that there is
-never a mixture of two moments on disk, whatever kills the process.
+Weights and both Adam moments of every network are tensors, such as `vae.weights.encoder.0.bias` and
+`discriminator.exp_avg.0.weight`; the position is JSON in the header. One file means that there is never a
+mixture of two moments on disk, whatever kills the process.
 """
 
 import hashlib
@@ -14,11 +15,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.errors import RunError, TrainingError
 from pellucid.model.sealed import write_file
-from pellucid.model.vae import VAE
+
+Learners = dict[str, tuple[nn.Module, torch.optim.Adam]]
+"""name -> a network and the Adam that has taken one step for each step of the run."""
 
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -48,21 +51,22 @@ def _checksum(tensors: Mapping[str, Tensor], position: str) -> str:
     return digest.hexdigest()
 
 
-def write_checkpoint(run: Path, vae: VAE, optimizer: torch.optim.Optimizer, position: Position) -> None:
+def write_checkpoint(run: Path, learners: Learners, position: Position) -> None:
     """Replace the run's checkpoint.
 
     Raises:
         TrainingError: If a weight is no longer finite, or the file cannot be written; the last one stays.
     """
-    tensors = {
-        f"weights.{name}": tensor.detach().cpu().contiguous() for name, tensor in vae.state_dict().items()
-    }
-    for name, parameter in vae.named_parameters():
-        for moment in _MOMENTS:
+    tensors = {}
+    for learner, (network, optimizer) in learners.items():
+        for name, weights in network.state_dict().items():
+            tensors[f"{learner}.weights.{name}"] = weights.detach().cpu().contiguous()
+        for name, parameter in network.named_parameters():
             state = optimizer.state.get(parameter)
-            tensors[f"{moment}.{name}"] = (
-                state[moment].cpu().contiguous() if state else torch.zeros(parameter.shape)
-            )
+            for moment in _MOMENTS:
+                tensors[f"{learner}.{moment}.{name}"] = (
+                    state[moment].cpu().contiguous() if state else torch.zeros(parameter.shape)
+                )
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise TrainingError(
             "a weight is no longer finite; the last checkpoint is kept. Lower --learning-rate."
@@ -97,17 +101,25 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def read_checkpoint(run: Path, vae: VAE, optimizer: torch.optim.Optimizer) -> Position:
+def _expected(learners: Learners) -> dict[str, torch.Size]:
+    shapes = {}
+    for learner, (network, _) in learners.items():
+        for name, weights in network.state_dict().items():
+            shapes[f"{learner}.weights.{name}"] = weights.shape
+        for name, parameter in network.named_parameters():
+            shapes |= {f"{learner}.{moment}.{name}": parameter.shape for moment in _MOMENTS}
+    return shapes
+
+
+def read_checkpoint(run: Path, learners: Learners) -> Position:
     """Load weights and moments in place and return where the run stands.
 
     Raises:
         RunError: If there is no checkpoint, or it is damaged or of other networks.
     """
     path = run / CHECKPOINT
-    shapes = {f"weights.{name}": tensor for name, tensor in vae.state_dict().items()}
-    parameters = dict(vae.named_parameters())
-    shapes |= {f"{moment}.{name}": tensor for name, tensor in parameters.items() for moment in _MOMENTS}
-    limit = 4 * sum(tensor.numel() for tensor in shapes.values()) + (1 << 20)
+    shapes = _expected(learners)
+    limit = 4 * sum(shape.numel() for shape in shapes.values()) + (1 << 20)
     try:
         if path.stat().st_size > limit:
             raise RunError(
@@ -121,11 +133,16 @@ def read_checkpoint(run: Path, vae: VAE, optimizer: torch.optim.Optimizer) -> Po
         position = Position(**json.loads(record))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: damaged ({error}). Train anew with another --out.") from error
-    fits = {name: tensor.shape for name, tensor in tensors.items()} == {n: t.shape for n, t in shapes.items()}
+    fits = {name: tensor.shape for name, tensor in tensors.items()} == shapes
     if not intact or not fits:
         raise RunError(f"{path}: damaged, or of other networks. Train anew with another --out.")
-    vae.load_state_dict({name: tensors[f"weights.{name}"] for name in vae.state_dict()})
-    for name, parameter in parameters.items():
-        state = {moment: tensors[f"{moment}.{name}"].to(parameter.device) for moment in _MOMENTS}
-        optimizer.state[parameter] = {"step": torch.tensor(float(position.step)), **state}
+    for learner, (network, optimizer) in learners.items():
+        network.load_state_dict({name: tensors[f"{learner}.weights.{name}"] for name in network.state_dict()})
+        for name, parameter in network.named_parameters():
+            moments = {moment: tensors[f"{learner}.{moment}.{name}"] for moment in _MOMENTS}
+            counts_on = parameter.device if optimizer.defaults["fused"] else "cpu"
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(position.step), device=counts_on),
+                **{moment: tensor.to(parameter.device) for moment, tensor in moments.items()},
+            }
     return position

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from pellucid.data.store import Dataset
+from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError
 from pellucid.model.architecture import Architecture
 from pellucid.objective.objectives import Objective
@@ -32,7 +32,8 @@ class TrainingConfig:
         gradient_clip: Largest norm of the gradient, in nats an image.
         flip: Whether images are mirrored left to right at random.
         alignments: How often in the whole budget the latents are turned onto independent axes
-            (`pellucid.training.alignment`); the last stretch is left for settling. 0 for never.
+            (`pellucid.training.alignment`); the last stretch is left for settling. 0 for never. Not with
+            "factor-vae", whose discriminator knows the latents by their axes.
         precision: `auto` is bfloat16 autocast where the processor computes in it, else float32.
         seed: Decides weights, order, flips and noise.
         log_every: Steps between rows of metrics.jsonl.
@@ -67,6 +68,11 @@ class TrainingConfig:
         _within("learning_rate", self.learning_rate, 0, 10)
         _within("warm_up", self.warm_up, 0, 0.9)
         _within("alignments", self.alignments, 0, 10_000)
+        if self.alignments and self.objective.name == "factor-vae":
+            raise ConfigError(
+                f"alignments: expected 0 for the objective 'factor-vae', got {self.alignments}: its "
+                "discriminator would not know the turned latents. Leave it at 0 (--no-align)."
+            )
         _within("gradient_clip", self.gradient_clip, 1e-9, math.inf)
         _within("seed", self.seed, 0, 2**63 - 1)
         _within("log_every", self.log_every, 1, 1e9)

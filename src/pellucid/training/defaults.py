@@ -3,10 +3,16 @@
 Measured in docs/results.md; what was tried and lost is in docs/log.md.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError
+from pellucid.model.architecture import Architecture
+from pellucid.objective.objectives import Objective
 from pellucid.objective.reconstruction import LOSSES
+from pellucid.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -37,14 +43,74 @@ class Defaults:
 
 PHOTOGRAPHS = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, False, 60)
 FACES = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, True, 60)
+DRAWN = replace(PHOTOGRAPHS, most_epochs=None)  # people and scenes: there are always new ones
 BINARY = Defaults("burgess", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False, None, 1)
 
 
 def defaults_for(kind: str, channels: int) -> Defaults:
-    """The settings for a kind of data set (`celeba`, `sprites`, `folder`, `array`, `parquet`)."""
+    """The settings for a kind of data set: `Dataset.kind`, and channels."""
     if kind == "celeba":
         return FACES
+    if kind in ("people", "scenes"):
+        return DRAWN
     return BINARY if kind == "sprites" or (kind == "array" and channels == 1) else PHOTOGRAPHS
+
+
+def settings_for(
+    dataset: Dataset,
+    *,
+    objective: str,
+    weights: Mapping[str, Any] | None = None,
+    beta: float | None = None,
+    losses: tuple[tuple[str, float], ...] | None = None,
+    latents: int | None = None,
+    preset: str | None = None,
+    learning_rate: float | None = None,
+    flip: bool | None = None,
+    align: bool | None = None,
+    most_epochs: float | None = None,
+    **training: Any,
+) -> tuple[TrainingConfig, Architecture]:
+    """Complete what a person asked for: whatever is None takes what suits the data and the objective.
+
+    Args:
+        dataset: What will be trained on; its size and channels are those of the networks.
+        objective: Its name.
+        weights: Other settings of `Objective`, such as alpha; they have one default for all data.
+        beta: Default: 1 for `vae`, else that of the data.
+        losses: Reconstruction losses and their weights.
+        latents: How many.
+        preset: The networks.
+        learning_rate: Its peak.
+        flip: Whether images are mirrored at random.
+        align: Whether latents are turned onto independent axes now and then. Default: for `beta-tcvae`.
+        most_epochs: Passes after which a budget in minutes ends.
+        training: Other settings of `TrainingConfig`: the budget, batch_size, precision, seed.
+
+    Raises:
+        ConfigError: If a setting is out of range or contradicts another.
+    """
+    pre = dataset.preprocessing
+    defaults = defaults_for(dataset.kind, pre.channels)
+    if beta is None:
+        beta = 1.0 if objective == "vae" else defaults.beta
+    if align is None:
+        align = objective == "beta-tcvae"
+    config = TrainingConfig(
+        objective=Objective(
+            name=objective,  # type: ignore[arg-type]  # checked there
+            beta=beta,
+            losses=defaults.losses if losses is None else losses,
+            **(weights or {}),
+        ),
+        learning_rate=defaults.learning_rate if learning_rate is None else learning_rate,
+        flip=defaults.flip if flip is None else flip,
+        alignments=defaults.alignments if align else 0,
+        most_epochs=defaults.most_epochs if most_epochs is None else most_epochs,
+        **training,
+    )
+    latents = defaults.latents if latents is None else latents
+    return config, Architecture(preset or defaults.preset, pre.size, pre.channels, latents)
 
 
 def parse_losses(text: str) -> tuple[tuple[str, float], ...]:

@@ -12,19 +12,22 @@ import torch
 from torch import Tensor, nn
 
 import pellucid
-from pellucid.data.store import Dataset
+from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.architecture import Architecture
 from pellucid.model.directory import CONFIG, ModelConfig, save_model
 from pellucid.model.posterior import Posterior
 from pellucid.model.predictor import Model, load, resolve_device
 from pellucid.model.vae import VAE
+from pellucid.objective.factor_vae import Adversary
 from pellucid.objective.kl import ACTIVE_KL, kl
 from pellucid.objective.objectives import loss_terms
+from pellucid.objective.reconstruction import training_loss
 from pellucid.training.alignment import ALIGN_IMAGES, align
 from pellucid.training.card import write_card
 from pellucid.training.checkpoint import (
     CHECKPOINT,
+    Learners,
     Position,
     read_checkpoint,
     read_settings,
@@ -100,7 +103,7 @@ def learning_rate_at(config: TrainingConfig, fraction: float) -> float:
 
 
 class _Trainer:
-    """Networks, optimiser and data of one run; the loop is `train`."""
+    """Networks, optimisers and data of one run; the loop is `train`."""
 
     def __init__(
         self,
@@ -127,11 +130,30 @@ class _Trainer:
         self.vae.initialise(generator_for(config.seed, "weights", 0))
         self.vae.to(self.device)
         self.optimizer = torch.optim.Adam(self.vae.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+        self.adversary = self._adversary() if config.objective.name == "factor-vae" else None
         self.settings = settings_of(config, architecture, dataset, self.precision)
+
+    def _adversary(self) -> Adversary:
+        return Adversary(
+            self.architecture.latents,
+            generator=generator_for(self.config.seed, "discriminator", 0),
+            width=self.config.objective.discriminator_width,
+            learning_rate=self.config.objective.discriminator_learning_rate,
+            device=self.device,
+            precision=self.precision,
+        )
+
+    @property
+    def learners(self) -> Learners:
+        """Every network with its optimiser, for the checkpoint."""
+        learners: Learners = {"vae": (self.vae, self.optimizer)}
+        if self.adversary is not None:
+            learners["discriminator"] = (self.adversary.network, self.adversary.optimizer)
+        return learners
 
     def resume(self) -> Position:
         check_same_settings(self.settings, read_settings(self.run))
-        position = read_checkpoint(self.run, self.vae, self.optimizer)
+        position = read_checkpoint(self.run, self.learners)
         cut_metrics(self.run, position.step)
         return position
 
@@ -149,7 +171,7 @@ class _Trainer:
         return images
 
     def step(self, step: int, fraction: float) -> tuple[dict[str, Tensor], Posterior]:
-        """One step of the optimiser; returns the objective's terms, still on the device."""
+        """One step of every network; returns the objective's terms, still on the device."""
         images = self._batch(step)
         logits, z, posterior = self._forward(images, "noise", step)
         terms = loss_terms(
@@ -160,13 +182,17 @@ class _Trainer:
             posterior,
             dataset_size=len(self.rows),
             progress=fraction,
+            log_density_ratio=None if self.adversary is None else self.adversary.log_density_ratio,
         )
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(terms["loss"])
+        torch.autograd.backward(terms["loss"], inputs=list(self.vae.parameters()))
         nn.utils.clip_grad_norm_(self.vae.parameters(), self.config.gradient_clip)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.config, fraction)
         self.optimizer.step()
+        if self.adversary is not None:
+            permutation = generator_for(self.config.seed, "permutation", step)
+            terms["discriminator_loss"] = self.adversary.learn(z, permutation)
         return {name: term.detach() for name, term in terms.items()}, posterior
 
     @torch.no_grad()
@@ -183,7 +209,7 @@ class _Trainer:
         self.vae.train()
 
     @torch.no_grad()
-    def validate(self, step: int, seconds: float, fraction: float) -> None:
+    def validate(self, step: int, seconds: float) -> None:
         """Measure the held-out images, with the same noise every time, and draw some of them."""
         rows = self.dataset.rows("validation", at_most=_VALIDATION_IMAGES)
         if not len(rows):
@@ -192,17 +218,9 @@ class _Trainer:
         reconstruction, rates = [], []
         for part in np.array_split(rows, math.ceil(len(rows) / 250)):
             images = self.dataset.batch(part).to(self.device)
-            logits, z, posterior = self._forward(images, "validation", int(part[0]))
-            terms = loss_terms(
-                self.config.objective,
-                images,
-                logits,
-                z,
-                posterior,
-                dataset_size=len(self.rows),
-                progress=fraction,
-            )
-            reconstruction.append(terms["reconstruction"].item() * len(part))
+            logits, _, posterior = self._forward(images, "validation", int(part[0]))
+            losses = training_loss(dict(self.config.objective.losses), images, logits)
+            reconstruction.append(losses.sum().item())
             rates.append(kl(posterior).sum(0))
         shown = self.dataset.batch(rows[:: max(1, len(rows) // _PREVIEW_IMAGES)][:_PREVIEW_IMAGES])
         means = self.vae.encode(shown.to(self.device)).mean
@@ -219,7 +237,7 @@ class _Trainer:
 
     def save(self, step: int, seconds: float) -> None:
         """Replace the checkpoint, then publish the model with its card."""
-        write_checkpoint(self.run, self.vae, self.optimizer, Position(step, seconds, self.settings))
+        write_checkpoint(self.run, self.learners, Position(step, seconds, self.settings))
         data = {
             "description": self.dataset.description,
             "kind": self.dataset.kind,
@@ -376,7 +394,7 @@ def train(
             if fraction < 1 and _passes(config.alignments + 1, before, fraction):
                 trainer.align()
             if _passes(config.validations, before, fraction):
-                trainer.validate(step, clock.seconds(), fraction)
+                trainer.validate(step, clock.seconds())
             if clock.seconds() - saved > 60 * config.checkpoint_minutes:
                 trainer.save(step, clock.seconds())
                 saved = clock.seconds()
