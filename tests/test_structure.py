@@ -11,7 +11,19 @@ from pellucid.cli import app
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "pellucid"
-ORDER = ("errors", "data", "model", "objective", "training", "latents", "report", "terminal", "cli")
+ORDER = (
+    "errors",
+    "data",
+    "model",
+    "objective",
+    "metrics",
+    "training",
+    "latents",
+    "sweep",
+    "report",
+    "terminal",
+    "cli",
+)
 
 
 def imports(module: Path) -> list[str]:

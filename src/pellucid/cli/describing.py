@@ -1,0 +1,99 @@
+"""What every latent of a run does: measured, named if asked, stored, drawn and printed."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import ConfigError
+from pellucid.terminal import counting_bar, spinner
+
+if TYPE_CHECKING:
+    from pellucid.data.dataset import Dataset
+    from pellucid.latents.cards import Card
+    from pellucid.latents.names import LatentTable
+    from pellucid.model.predictor import Model
+
+
+def describe(
+    model: "Model", dataset: "Dataset", rows: Any, *, suggest: bool, quiet: bool = False
+) -> "tuple[tuple[Card, ...], LatentTable]":
+    """Measure, name if asked, store, draw and print: what `latents` is, and what ends a training."""
+    from pellucid.latents.activity import encode_dataset, measure_activity
+    from pellucid.latents.cards import build_cards
+    from pellucid.latents.names import read_latents, with_activity, write_latents
+    from pellucid.latents.names import suggest as suggest_names
+    from pellucid.latents.tracking import track
+    from pellucid.report.html import write_report
+    from pellucid.training.metrics_log import read_metrics
+
+    assert model.directory is not None
+    with counting_bar("encoding images") as advance:
+        codes = encode_dataset(model, dataset, rows, progress=advance)
+    table = with_activity(read_latents(model.directory, model.latents), measure_activity(codes))
+    known = dataset.attributes
+    tracked = track(codes.mean, known.lookup(rows), known.names, known.kinds) if known is not None else ()
+    if suggest:
+        if known is None:
+            raise ConfigError("--suggest needs images with attributes or factors; these have none.")
+        table = suggest_names(table, tracked)
+    write_latents(model.directory, table)
+    with spinner("drawing the report"):
+        cards = build_cards(model, table, codes, trackings=tracked)
+        report = write_report(model.directory, model, table, cards, dataset, read_metrics(model.directory))
+    if not quiet:
+        _print_latents(cards, table, len(rows))
+        print(f"Report: {report}")
+    return cards, table
+
+
+def latents_record(cards: "Sequence[Card]", table: "LatentTable", images: int) -> dict[str, Any]:
+    """The table of latents as `--json` prints it."""
+    tracks = {card.latent: card.tracks for card in cards}
+    return {
+        "images": images,
+        "active": len(table.active()),
+        "latents": [
+            {
+                "latent": f"z{r.index}",
+                "name": r.name,
+                "suggested": r.suggested,
+                "evidence": r.evidence,
+                "active": r.active,
+                "kl": r.kl,
+                "variance": r.variance,
+                "low": r.low,
+                "high": r.high,
+                "tracks": [
+                    {
+                        "attribute": t.attribute,
+                        t.statistic: t.value,
+                        "low": t.low,
+                        "high": t.high,
+                        "images": t.images,
+                    }
+                    for t in tracks.get(r.index, ())
+                ],
+            }
+            for r in (table.records[i] for i in table.order())
+        ],
+    }
+
+
+def _print_latents(cards: "Sequence[Card]", table: "LatentTable", images: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    printed = Table(
+        title=f"{len(table.active())} of {len(table.records)} latents are active, on {images:,} images"
+    )
+    for column, side in (
+        ("latent", "left"),
+        ("KL, nats", "right"),
+        ("variance", "right"),
+        ("tracks", "left"),
+    ):
+        printed.add_column(column, justify=side)  # type: ignore[arg-type]
+    for card in cards:
+        tracked = ", ".join(f"{t.attribute} {t.statistic} {t.value:.2f}" for t in card.tracks[:3])
+        label = card.label + (" (suggested)" if card.suggested else "")
+        printed.add_row(label, f"{card.kl:.2f}", f"{card.variance:.2f}", tracked)
+    Console().print(printed, markup=False)

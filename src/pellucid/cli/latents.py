@@ -1,0 +1,35 @@
+"""`pellucid latents`: the table and the report of what each latent does."""
+
+from pathlib import Path
+
+from pellucid.cli.describing import describe, latents_record
+from pellucid.cli.opening import open_run
+from pellucid.cli.printing import print_json
+
+
+def latents(
+    run: Path,
+    /,
+    *,
+    data: str | None = None,
+    skip: int = 0,
+    limit: int | None = None,
+    suggest: bool = False,
+    json: bool = False,
+    device: str = "auto",
+) -> None:
+    """Measure what each latent does, print the table, write report.html with a card for each.
+
+    Args:
+        run: A run directory.
+        data: Images to measure on. Default: those of the training data that were held out.
+        skip: Leave out the first images of --data by name.
+        limit: Use no more than this many images of --data.
+        suggest: Also name unnamed latents from the attributes that they track.
+        json: Print the table as JSON.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    model, dataset, rows = open_run(run, data, skip, limit, device)
+    cards, table = describe(model, dataset, rows, suggest=suggest, quiet=json)
+    if json:
+        print_json(latents_record(cards, table, len(rows)))

@@ -1,0 +1,85 @@
+"""Opening what a command works on: images to train on, or a run with images to look at."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import ConfigError, RunError
+from pellucid.terminal import counting_bar, say
+
+if TYPE_CHECKING:
+    from pellucid.data.dataset import Dataset
+    from pellucid.data.images import Crop
+    from pellucid.model.predictor import Model
+
+MEASURED = 10_000
+"""Images that latents are measured on at most: plenty for every number shown, and seconds to encode."""
+
+
+def open_training_data(
+    data: str,
+    out: Path,
+    *,
+    size: int,
+    channels: int | None,
+    crop: "Crop | None",
+    skip: int,
+    limit: int | None,
+    workers: int | None,
+) -> "Dataset":
+    """Images to train on; what could not be read is listed in `out`/skipped.txt."""
+    from pellucid.data.store import open_dataset
+
+    with counting_bar("reading images") as advance:
+        dataset = open_dataset(
+            data,
+            size=size,
+            channels=channels,
+            crop=crop,
+            skip=skip,
+            limit=limit,
+            workers=workers,
+            progress=advance,
+        )
+    _list_skipped(dataset, out)
+    return dataset
+
+
+def open_run(
+    run: Path, data: str | None, skip: int, limit: int | None, device: str
+) -> "tuple[Model, Dataset, Any]":
+    """The run's model and images to look at: held-out ones of its own data, or all of `data`."""
+    from pellucid.data.store import open_dataset
+    from pellucid.model.predictor import load
+
+    model = load(run, device=device)
+    pre, origin = model.config.preprocessing, model.config.data
+    own = data is None
+    if own and not {"source", "skip", "limit", "fingerprint"} <= origin.keys():
+        raise RunError(f"{run}: its config does not say what it was trained on. Name images with --data.")
+    with counting_bar("reading images") as advance:
+        dataset = open_dataset(
+            str(origin["source"]) if data is None else data,
+            size=pre.size,
+            channels=pre.channels,
+            crop=pre.crop,
+            skip=int(origin["skip"]) if own else skip,
+            limit=origin["limit"] if own else limit,
+            progress=advance,
+        )
+    if own and dataset.fingerprint != origin["fingerprint"]:
+        raise ConfigError(
+            f"{origin['source']}: expected the images of the training, but they have changed, so "
+            "which were held out is unknown. Name images with --data."
+        )
+    return model, dataset, dataset.rows("held-out" if own else "all", at_most=MEASURED)
+
+
+def _list_skipped(dataset: "Dataset", out: Path) -> None:
+    if not dataset.skipped:
+        return
+    listing = out / "skipped.txt"
+    out.mkdir(parents=True, exist_ok=True)
+    listing.write_text("".join(f"{file}\t{reason}\n" for file, reason in dataset.skipped), encoding="utf-8")
+    count = len(dataset.skipped)
+    files = "1 file" if count == 1 else f"{count:,} files"
+    say(f"{files} could not be used; {listing} says which and why.")

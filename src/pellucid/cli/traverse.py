@@ -1,0 +1,65 @@
+"""`pellucid traverse`: a figure of what happens when a latent moves."""
+
+from pathlib import Path
+
+from pellucid.cli.opening import open_run
+from pellucid.errors import ConfigError
+
+
+def traverse(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    image: list[Path] | None = None,
+    latent: list[str] | None = None,
+    seeds: int = 8,
+    low: float = -3.0,
+    high: float = 3.0,
+    steps: int = 9,
+    data: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Draw what happens when a latent moves: the paper's two layouts.
+
+    Without --latent, rows are the active latents of one image (--image, or the prior's mean).
+    With one --latent, rows are seed images (each --image, or held-out images of the training data).
+
+    Args:
+        run: A run directory.
+        out: The figure to write: .png, .pdf or .gif.
+        image: A photograph to start from; may be given several times with one --latent.
+        latent: A latent by number or name; given several times: the rows of the first layout.
+        seeds: How many held-out images, where one --latent is given without --image.
+        low: Where each sweep starts.
+        high: Where each sweep ends.
+        steps: Pictures in a row.
+        data: Where held-out images come from. Default: the training data.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    from pellucid.latents.names import read_latents
+    from pellucid.latents.traverse import traverse_latents, traverse_seeds
+    from pellucid.model.predictor import load
+    from pellucid.report.figures import save_traversal
+
+    model = load(run, device=device)
+    table = read_latents(run, model.latents)
+    chosen = [table.find(text) for text in latent or []]
+    if len(chosen) == 1:
+        if image:
+            photos = model.to_tensor([*image])
+        else:
+            model, dataset, rows = open_run(run, data, 0, None, device)
+            photos = dataset.batch(rows[:: max(1, len(rows) // seeds)][:seeds])
+        traversal = traverse_seeds(
+            model, table, photos=photos, latent=chosen[0], low=low, high=high, steps=steps
+        )
+    else:
+        if image and len(image) > 1:
+            raise ConfigError("expected one --image, whose latents are the rows, or exactly one --latent.")
+        photo = model.to_tensor(image[0]) if image else None
+        traversal = traverse_latents(
+            model, table, photo=photo, latents=chosen or None, low=low, high=high, steps=steps
+        )
+    save_traversal(traversal, out)
+    print(out)
