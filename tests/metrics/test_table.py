@@ -89,7 +89,7 @@ def test_the_factors_score_near_the_ceilings_noise_near_chance_and_a_rotation_be
     }
     assert measured(noise) == pytest.approx(chance, abs=0.06)
     # Two latents share two of four factors: no gap is left; concentration is 1 - log 2 / log 4 = 1/2 for DCI
-    # and (1/2 - 1/4) / (1 - 1/4) = 1/3 for InfoMEC; a vote gets one of two right; all is still there linearly.
+    # and (1/2 - 1/4) / (1 - 1/4) = 1/3 for InfoMEC; a vote gets one of two right; lines still find it all.
     between = {
         "MIG (Locatello)": 0.0,
         "MIG (Chen)": 0.0,
