@@ -59,7 +59,7 @@ def train(out: Path, recipe: str, seed: int, steps: int) -> str:
 
 
 def scores(run: Path, *, rotated: bool = False) -> dict[str, float]:
-    """Rate, distortion and all metrics of a run on held-out sprites; `rotated`: by FastICA afterwards."""
+    """Rate, distortion and all metrics of a run on held-out sprites; `rotated`: afterwards."""
     model, data = load(run), open_dataset("sprites")
     rows = data.rows("held-out", at_most=IMAGES)
     codes = encode_dataset(model, data, rows)

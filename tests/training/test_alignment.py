@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 from pellucid.model.architecture import PRESETS, Architecture
 from pellucid.model.posterior import Posterior
 from pellucid.model.vae import VAE
-from pellucid.training.alignment import align, independent_axes
+from pellucid.training.alignment import align, independent_axes, spacing_entropy
 
 SOURCES = {
     "uniform": lambda chance, n: chance.uniform(-(3**0.5), 3**0.5, n),
@@ -16,6 +18,35 @@ SOURCES = {
 
 def random_rotation(chance: np.random.Generator, size: int) -> np.ndarray:
     return np.linalg.qr(chance.normal(size=(size, size)))[0]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "entropy"),
+    [
+        (lambda chance: chance.uniform(0, 2, 20_000), np.log(2)),
+        (lambda chance: chance.normal(0, 3, 20_000), 0.5 * np.log(2 * np.pi * np.e * 9)),
+        (lambda chance: chance.laplace(0, 0.5, 20_000), 1 + np.log(2 * 0.5)),
+    ],
+    ids=["uniform", "normal", "laplace"],
+)
+def test_entropies_equal_the_closed_forms(drawn: Callable, entropy: float) -> None:
+    found = spacing_entropy(drawn(np.random.default_rng(0))[None])
+    assert found[0] == pytest.approx(entropy, abs=0.06)
+
+
+def test_the_start_does_not_matter() -> None:
+    chance = np.random.default_rng(2)
+    sources = np.stack([SOURCES["uniform"](chance, 4_000) for _ in range(6)], axis=1)
+    for _ in range(3):
+        mixing = random_rotation(chance, 6)
+        recovered = np.abs(independent_axes(sources @ mixing.T, np.ones(6, bool)) @ mixing)
+        assert recovered.max(axis=1).min() > 0.99
+
+
+def test_axes_that_are_independent_already_stay() -> None:
+    chance = np.random.default_rng(3)
+    sources = np.stack([SOURCES["uniform"](chance, 4_000) for _ in range(4)], axis=1)
+    assert np.allclose(independent_axes(sources, np.ones(4, bool)), np.eye(4), atol=0.1)
 
 
 @pytest.mark.parametrize("kind", sorted(SOURCES))

@@ -1,28 +1,45 @@
 """Turn the latents onto the axes along which they are most independent.
 
 A standard normal prior looks the same from every side: z and any rotation of z reconstruct equally well, and
-only the total correlation tells them apart. Its marginal part is the contrast of independent component
-analysis (Hyvärinen & Oja 2000), but a batch of some dozen images estimates it too poorly to turn axes that
-training has once settled on. The whole training set does not: so, now and then, the rotation is solved for
-instead of descended to, and training goes on from there. The decoder sees the same z; no image changes.
+only the total correlation tells them apart. A rotation leaves the joint entropy as it is, so the total
+correlation is least where the entropies of the single latents add up to least. A batch of some dozen images
+estimates that too poorly to turn axes that training has once settled on; some thousand images do not. So,
+now and then, the rotation is solved for instead of descended to, and training goes on from there. The decoder
+sees the same z; no image changes.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from sklearn.decomposition import FastICA
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from pellucid.model.posterior import Posterior
 from pellucid.model.vae import VAE
 from pellucid.objective.kl import ACTIVE_KL, kl
 
-ALIGN_IMAGES = 20_000
+ALIGN_IMAGES = 4_000
+_SMOOTHING = 0.3  # standard deviation of noise on the means: else two clusters, however near, draw an axis
+_ANGLES = np.concatenate([[0.0], np.linspace(-np.pi / 4, np.pi / 4, 49)])
+_LEAST_GAIN = 2e-3  # nats: less is the estimate's own noise
+_MOST_SWEEPS = 10
+
+
+def spacing_entropy(values: Float[np.ndarray, "row sample"]) -> Float[np.ndarray, " row"]:
+    """Estimate the entropy of each row's distribution in nats, from the gaps between its sorted samples.
+
+    The mean of log((n + 1) / m (x_(i + m) - x_(i))) with m = sqrt(n) (Vasicek 1976, in the form of
+    Learned-Miller & Fisher 2003, JMLR 4, eq. 8). Slightly too low where a density bends; what is compared
+    here is off by about the same.
+    """
+    count = values.shape[1]
+    reach = round(count**0.5)
+    ordered = np.sort(values, axis=1)
+    gaps = np.maximum(ordered[:, reach:] - ordered[:, :-reach], 1e-12)
+    entropy: Float[np.ndarray, " row"] = np.log(gaps * ((count + 1) / reach)).mean(axis=1)
+    return entropy
 
 
 def independent_axes(
@@ -30,10 +47,12 @@ def independent_axes(
 ) -> Float[np.ndarray, "latent latent"]:
     """Find the rotation after which the active latents are most independent.
 
-    FastICA's unmixing directions, made orthonormal by their polar factor, so that the prior stays as it is.
+    Jacobi's sweeps over all pairs of latents, each turned to the best of 49 angles, until none moves: the
+    search of RADICAL (Learned-Miller & Fisher 2003), but on the latents as they are. To whiten them first
+    would ask for independence on other axes than those that the prior allows.
 
     Args:
-        means: Posterior means.
+        means: Posterior means; 4,000 of them are looked at.
         active: Which latents take part; the others say nothing, and stay where they are.
 
     Returns:
@@ -41,17 +60,40 @@ def independent_axes(
     """
     rotation = np.eye(means.shape[1])
     chosen = np.flatnonzero(active)
-    if len(chosen) < 2:
-        return rotation
-    analysis = FastICA(whiten="unit-variance", max_iter=500, tol=1e-3, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # a normal distribution has no axes to converge to
-        unmixing = analysis.fit(means[:, chosen].astype(np.float64)).components_
-    left, _, right = np.linalg.svd(unmixing)
-    rotation[np.ix_(chosen, chosen)] = left @ right
+    chance = np.random.Generator(np.random.PCG64(0))
+    some = chance.permutation(len(means))[:ALIGN_IMAGES]
+    codes = means[some][:, chosen].T.astype(np.float64)  # [latent image]
+    codes += _SMOOTHING * chance.standard_normal(codes.shape)
+    for _ in range(_MOST_SWEEPS):
+        turns = [
+            _turn(codes, rotation, chosen, first, second)
+            for first in range(len(chosen))
+            for second in range(first + 1, len(chosen))
+        ]
+        if not any(turns):
+            break
     return rotation
+
+
+def _turn(
+    codes: Float[np.ndarray, "active image"],
+    rotation: Float[np.ndarray, "latent latent"],
+    chosen: np.ndarray,
+    first: int,
+    second: int,
+) -> bool:
+    """Turn two latents in their plane, in place, if that makes them more independent."""
+    pair = codes[[first, second]]
+    cos, sin = np.cos(_ANGLES)[:, None], np.sin(_ANGLES)[:, None]
+    entropy = spacing_entropy(cos * pair[0] + sin * pair[1]) + spacing_entropy(cos * pair[1] - sin * pair[0])
+    best = int(entropy.argmin())
+    if entropy[best] > entropy[0] - _LEAST_GAIN:
+        return False
+    turn = np.array([[cos[best, 0], sin[best, 0]], [-sin[best, 0], cos[best, 0]]])
+    codes[[first, second]] = turn @ pair
+    rows = chosen[[first, second]]
+    rotation[rows] = turn @ rotation[rows]
+    return True
 
 
 @torch.no_grad()
