@@ -1,4 +1,4 @@
-# make demo   set up, train on simulated people for about three minutes, explain what came out
+# make demo   set up, train on simulated people for about four minutes, explain what came out
 # make test   set up, run every test
 # make lint   format check, lint, types
 PYTHON ?= python3

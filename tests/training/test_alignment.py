@@ -40,7 +40,7 @@ def test_the_start_does_not_matter() -> None:
     for _ in range(3):
         mixing = random_rotation(chance, 6)
         recovered = np.abs(independent_axes(sources @ mixing.T, np.ones(6, bool)) @ mixing)
-        assert recovered.max(axis=1).min() > 0.99
+        assert recovered.max(axis=1).min() > 0.98
 
 
 def test_axes_that_are_independent_already_stay() -> None:

@@ -8,7 +8,7 @@ from pellucid.cli.opening import MEASURED
 from pellucid.terminal import say, training_bar
 
 
-def demo(*, out: Path = Path("demo"), minutes: float = 3.0) -> None:
+def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     """The whole story on built-in data: train on simulated people, name the latents, write the report.
 
     Args:
