@@ -113,7 +113,7 @@ def main() -> None:
         with ThreadPoolExecutor(chosen.parallel) as pool:
             for line in pool.map(lambda job: train(chosen.out, *job, chosen.steps), jobs):
                 print(line, file=sys.stderr, flush=True)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     table = list(rows_of(chosen.out, chosen.seeds))
     columns = list(table[0][1][0])
     print("| | " + " | ".join(columns) + " |\n|" + "---|" * (len(columns) + 1))

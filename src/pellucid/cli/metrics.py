@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.opening import open_run
+from pellucid.cli.opening import held_out_split, open_run
 from pellucid.cli.printing import print_json
 from pellucid.errors import ConfigError, DataError
 from pellucid.terminal import counting_bar
@@ -47,8 +47,8 @@ def metrics(
 
     Args:
         run: A run directory.
-        data: Images to score on: `sprites`, `people`, a CelebA root. Default: those of the training data that
-            were held out.
+        data: Images to score on: `sprites`, `people`, a CelebA root. Default: the training data, of
+            which only held-out images count, however it is named.
         skip: Leave out the first images of --data by name.
         limit: Use no more than this many images of --data.
         images: Score on at most this many, drawn at random.
@@ -68,7 +68,8 @@ def metrics(
     if images < 1:
         raise ConfigError(f"--images: expected 1 or more, got {images}. The literature takes 10,000.")
     model, dataset, _ = open_run(run, data, skip, limit, device)
-    rows = dataset.rows("held-out" if data is None else "all", at_most=images)
+    split = held_out_split(model, dataset)
+    rows = dataset.rows(split, at_most=images)
     known = _known(dataset, rows, factors)
     with counting_bar("encoding images") as advance:
         codes = encode_dataset(model, dataset, known.rows, progress=advance)
@@ -87,9 +88,16 @@ def metrics(
     gap = mig(codes.mean, known.values)
     shuffled = np.random.default_rng(seed).permutation(len(known.rows))
     chance = _shares(mig(codes.mean[shuffled], known.values))
-    where = f"held-out images of {dataset.description}" if data is None else f"of {dataset.description}"
+    where = (
+        f"held-out images of {dataset.description}" if split == "held-out" else f"of {dataset.description}"
+    )
     if json:
-        record = {"data": dataset.description, "held_out": data is None, "seed": seed, "resamples": resamples}
+        record = {
+            "data": dataset.description,
+            "held_out": split == "held-out",
+            "seed": seed,
+            "resamples": resamples,
+        }
         print_json(record | _record(scores, gap, chance, known, latents))
         return
     _print_scores(scores, known, where, latents)
@@ -150,7 +158,9 @@ def _known(dataset: "Dataset", rows: Any, wanted: str | None) -> _Known:
 def _chosen(names: Sequence[str], wanted: str | None) -> list[int]:
     if wanted is None:
         return list(range(len(names)))
+    spelled = {name.replace("_", " ").lower(): name for name in names}
     asked = [name.strip() for name in wanted.split(",") if name.strip()]
+    asked = [spelled.get(name.replace("_", " ").lower(), name) for name in asked]
     missing = [name for name in asked if name not in names]
     if missing or not asked:
         raise ConfigError(

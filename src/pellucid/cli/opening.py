@@ -1,7 +1,7 @@
 """Opening what a command works on: images to train on, or a run with images to look at."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pellucid.errors import ConfigError, RunError
 from pellucid.terminal import counting_bar, say
@@ -47,7 +47,8 @@ def open_training_data(
 def open_run(
     run: Path, data: str | None, skip: int, limit: int | None, device: str
 ) -> "tuple[Model, Dataset, Any]":
-    """The run's model and images to look at: held-out ones of its own data, or all of `data`."""
+    """The run's model and images to look at: held-out ones of its own data, or all of other `data`."""
+    from pellucid.data.builtin import BUILTIN
     from pellucid.data.store import open_dataset
     from pellucid.model.predictor import load
 
@@ -56,12 +57,13 @@ def open_run(
     own = data is None
     if own and not {"source", "skip", "limit", "fingerprint"} <= origin.keys():
         raise RunError(f"{run}: its config does not say what it was trained on. Name images with --data.")
+    source = str(origin["source"]) if data is None else data
     with counting_bar("reading images") as advance:
         dataset = open_dataset(
-            str(origin["source"]) if data is None else data,
+            source,
             size=pre.size,
             channels=pre.channels,
-            crop=pre.crop,
+            crop=None if source in BUILTIN else pre.crop,  # drawn at their size, so never cropped
             skip=int(origin["skip"]) if own else skip,
             limit=origin["limit"] if own else limit,
             progress=advance,
@@ -71,7 +73,14 @@ def open_run(
             f"{origin['source']}: expected the images of the training, but they have changed, so "
             "which were held out is unknown. Name images with --data."
         )
-    return model, dataset, dataset.rows("held-out" if own else "all", at_most=MEASURED)
+    split = held_out_split(model, dataset)
+    return model, dataset, dataset.rows(split, at_most=MEASURED)
+
+
+def held_out_split(model: "Model", dataset: "Dataset") -> Literal["held-out", "all"]:
+    """Which images the model has not learned from: of its own data the held-out ones, of others all."""
+    own = dataset.fingerprint == model.config.data.get("fingerprint")
+    return "held-out" if own else "all"
 
 
 def _list_skipped(dataset: "Dataset", out: Path) -> None:

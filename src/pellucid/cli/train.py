@@ -56,7 +56,8 @@ def train(
             `sprites`, `people` or `scenes`.
         out: The run directory to write.
         objective: What is minimised beside the reconstruction.
-        beta: Weight of the KL (beta-vae) or of the total correlation (beta-tcvae). Default: 4, sprites 6.
+        beta: Weight of the KL (beta-vae) or of the total correlation (beta-tcvae). Default: 4,
+            people and scenes 2, sprites and grey arrays 6.
         alpha: Weight of the mutual information (beta-tcvae).
         gamma: Weight of the dimension-wise KL (beta-tcvae).
         capacity: Nats that the KL grows to (annealed-beta-vae).

@@ -59,6 +59,10 @@ def open_dataset(
     if workers is not None and workers < 0:
         raise ConfigError(f"workers: expected 0 or more, got {workers}. Leave it out to let Pellucid decide.")
     if data in BUILTIN:
+        if Path(data).is_dir():
+            raise ConfigError(
+                f"{data}: both a built-in set and a folder here. Write ./{data} for the folder."
+            )
         return open_builtin(str(data), size=size, channels=channels, crop=crop, skip=skip, limit=limit)
     preprocessing = Preprocessing(size, 3 if channels is None else channels, crop or "center")
     source = find_source(Path(data).expanduser(), skip=skip, limit=limit)

@@ -119,7 +119,7 @@ def dci(
     disentanglement, weights = _concentration(importance), importance.sum(axis=1)
     completeness = _concentration(importance.T)
     return DCI(
-        disentanglement=float(disentanglement @ weights / max(weights.sum(), 1e-300)),
+        disentanglement=min(1.0, float(disentanglement @ weights / max(weights.sum(), 1e-300))),
         completeness=float(completeness.mean()),
         informativeness=float(informativeness.mean()),
         disentanglement_per_latent=disentanglement,

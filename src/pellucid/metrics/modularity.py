@@ -99,7 +99,8 @@ def explicitness(
         generator: Draws the halves.
 
     Raises:
-        DataError: If codes or factors are unusable; see `check_codes` and `discretise_factors`.
+        DataError: If codes or factors are unusable (see `check_codes` and `discretise_factors`), or no value
+            of a factor occurs twice.
     """
     check_codes(codes, factors)
     standard = standardise(codes)
@@ -120,4 +121,6 @@ def _mean_area(standard: Float64[np.ndarray, "image latent"], classes: Int[np.nd
             continue
         classifier = LogisticRegression(solver="newton-cholesky").fit(standard[fitted], has[fitted])
         areas.append(roc_auc_score(has[measured], classifier.decision_function(standard[measured])))
+    if not areas:
+        raise DataError("explicitness: expected values that occur twice, got none. Pass more images.")
     return float(np.mean(areas))

@@ -118,7 +118,7 @@ def _sap(sample: Sample) -> list[Reading]:
 
 
 def _dci(sample: Sample) -> list[Reading]:
-    found = dci(sample.codes, sample.factors, generator=sample.generator)
+    found = dci(sample.codes, sample.factors, categorical=sample.categorical, generator=sample.generator)
     return [
         (found.disentanglement, None),
         (found.completeness, found.completeness_per_factor),
@@ -220,11 +220,11 @@ def evaluate(
 
     Args:
         codes: Posterior means, one row an image.
-        factors: What is true of the same images; classes as numbers, angles in radians.
+        factors: What is true of the same images; classes as numbers.
         names: One for each factor, for messages.
         log_variances: Natural logarithms of the posteriors' variances.
-        categorical: For each factor, whether its values are classes without an order (used by SAP). Default:
-            those with two values.
+        categorical: For each factor, whether its values are classes without an order (used by SAP and DCI).
+            Default: those with two values.
         metrics: Which, by their names in `METRICS`.
         seed: Decides all that is drawn.
         resamples: Halves that the interval of a cheap metric rests on; at least 4.

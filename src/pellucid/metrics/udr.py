@@ -45,8 +45,8 @@ def udr(
         method: Which similarity.
 
     Returns:
-        A score for each run, in [0, 1] (weights of nearly collinear latents can exceed 1); 0 for a run
-        without informative latents.
+        A score for each run, in [0, 1] (where weights of nearly collinear latents give more, 1); 0 for a
+        run without informative latents.
 
     Raises:
         ConfigError: If there are fewer than two runs.
@@ -62,7 +62,7 @@ def udr(
     standard = [standardise(codes) for codes in informative]
     similarity = _correlations if method == "spearman" else _lasso_weights
     pairs = np.array([[_one_to_one(similarity(one, other)) for other in standard] for one in standard])
-    return np.array([np.median(np.delete(pairs[:, run], run)) for run in range(len(pairs))])
+    return np.array([min(1.0, np.median(np.delete(pairs[:, run], run))) for run in range(len(pairs))])
 
 
 def _one_to_one(alike: Float64[np.ndarray, "one other"]) -> float:

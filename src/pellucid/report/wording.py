@@ -69,6 +69,10 @@ def _objective_facts(objective: Any) -> list[Fact]:
         "annealed-beta-vae": f"the latents may say more as training goes on, {capacity} nats in the end",
         "beta-tcvae": f"latents that repeat one another pay {beta} times the ordinary price, "
         "so that each comes to say something of its own",
+        "factor-vae": "a second network tells how far the latents repeat one another, which costs "
+        f"{_short(objective.get('tc_weight'))} times the ordinary price on top",
+        "dip-vae-i": "latents whose means move together pay for it",
+        "dip-vae-ii": "latents that vary together pay for it",
     }
     name = str(objective.get("name", "?"))
     return [Fact("Objective", name, words.get(name, "")), *_loss_facts(objective.get("losses"))]
@@ -165,6 +169,7 @@ _TRAINING_OPTIONS = (
     "steps",
     "epochs",
     "minutes",
+    "most_epochs",
     "batch_size",
     "learning_rate",
     "flip",
@@ -175,6 +180,9 @@ _WEIGHTS = {
     "beta-vae": ("beta",),
     "annealed-beta-vae": ("capacity",),
     "beta-tcvae": ("alpha", "beta", "gamma", "estimator"),
+    "factor-vae": ("tc_weight",),
+    "dip-vae-i": ("off_diagonal", "diagonal"),
+    "dip-vae-ii": ("off_diagonal", "diagonal"),
 }
 
 

@@ -35,8 +35,13 @@ USUAL_VALUES: Mapping[str, tuple[float, ...]] = {
 }
 """What is tried of each setting unless told otherwise: the range that the literature uses."""
 
-SYMBOLS: Mapping[str, str] = {"beta": "β", "capacity": "C", "tc_weight": "γ", "off_diagonal": "λ"}
-"""How the papers write these settings, for people."""
+SYMBOLS: Mapping[str, str] = {
+    "beta": "β",
+    "capacity": "capacity",
+    "tc_weight": "tc-weight",
+    "off_diagonal": "off-diagonal",
+}
+"""What people call these settings: β, and the others as the options of `pellucid train`."""
 
 _ROUNDED_MINUTES = 0.005  # config.json has minutes with two decimals
 

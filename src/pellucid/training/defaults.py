@@ -27,8 +27,9 @@ class Defaults:
         learning_rate: Peak of the schedule.
         flip: Whether a mirrored image is as good an image.
         most_epochs: Passes after which a budget in minutes ends.
-        alignments: How often latents are turned onto independent axes (beta-tcvae). Drawings: once, at half
-            time, because turning them while they come alive, all at once, keeps too many of them alive.
+        alignments: How often latents are turned onto independent axes (beta-tcvae). Sprites and grey
+            arrays: once, at half time, because turning them while they come alive, all at once, keeps too
+            many of them alive.
     """
 
     preset: str
@@ -43,7 +44,7 @@ class Defaults:
 
 PHOTOGRAPHS = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, False, 60)
 FACES = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, True, 60)
-DRAWN = replace(PHOTOGRAPHS, beta=2.0, most_epochs=None)  # people and scenes: there are always new ones
+SIMULATED = replace(PHOTOGRAPHS, beta=2.0, most_epochs=None)  # people and scenes: there are always new ones
 BINARY = Defaults("burgess", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False, None, 1)
 
 
@@ -52,7 +53,7 @@ def defaults_for(kind: str, channels: int) -> Defaults:
     if kind == "celeba":
         return FACES
     if kind in ("people", "scenes"):
-        return DRAWN
+        return SIMULATED
     return BINARY if kind == "sprites" or (kind == "array" and channels == 1) else PHOTOGRAPHS
 
 

@@ -61,7 +61,7 @@ NAMES = tuple(factor.name for factor in FACTORS)
 IDENTITY = tuple(factor.name for factor in FACTORS if factor.role == "identity")
 NUISANCE = tuple(factor.name for factor in FACTORS if factor.role == "nuisance")
 
-_PERSON_STREAMS = 1_000  # persons are drawn from other random numbers than the rows of the data set
+_PERSON_STREAMS = -1_000  # persons are drawn from other random numbers than rows (0 and up) and scenes
 
 
 def neutral() -> Float32[Tensor, "1 factor"]:
