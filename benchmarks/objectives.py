@@ -21,7 +21,6 @@ import torch
 from pellucid import load, open_dataset
 from pellucid.latents.activity import encode_dataset, measure_activity
 from pellucid.metrics.table import evaluate
-from pellucid.objective.reconstruction import reconstruction_losses
 from pellucid.training.alignment import independent_axes
 
 IMAGES = 10_000
@@ -78,14 +77,22 @@ def scores(run: Path, *, rotated: bool = False) -> dict[str, float]:
         categorical=[kind == "categorical" for kind in data.attributes.kinds],
         resamples=4,
     )
-    some = data.batch(rows[:1000])
-    loss = reconstruction_losses(some, model.reconstruct(some))["cross_entropy"].mean().item()
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     return {
-        "BCE": loss * 64 * 64,
+        "BCE": last["validation_reconstruction"],
         "KL": float(activity.kl.sum()),
         "active": float(activity.active.sum()),
         **{score.name: score.value for score in found},
     }
+
+
+def kept(run: Path, *, rotated: bool = False) -> dict[str, float]:
+    """The scores of a run, computed once."""
+    file = run / ("scores-rotated.json" if rotated else "scores.json")
+    if not file.exists():
+        file.write_text(json.dumps(scores(run, rotated=rotated)))
+    found: dict[str, float] = json.loads(file.read_text())
+    return found
 
 
 def rows_of(out: Path, seeds: int) -> Iterator[tuple[str, list[dict[str, float]]]]:
@@ -94,9 +101,9 @@ def rows_of(out: Path, seeds: int) -> Iterator[tuple[str, list[dict[str, float]]
         runs = [out / run_name(recipe, seed) for seed in range(seeds)]
         runs = [run for run in runs if (run / "config.json").exists()]
         if runs:
-            yield recipe, [scores(run) for run in runs]
+            yield recipe, [kept(run) for run in runs]
         if runs and recipe == "VAE":
-            yield "VAE, rotated afterwards", [scores(run, rotated=True) for run in runs]
+            yield "VAE, rotated afterwards", [kept(run, rotated=True) for run in runs]
 
 
 def main() -> None:
