@@ -20,6 +20,7 @@ from pellucid.data.people.solids import (
     see,
     turned_frame,
 )
+from pellucid.data.threads import one_thread
 from pellucid.errors import DataError
 
 SIZES = (32, 64, 128, 256)
@@ -50,9 +51,10 @@ def render(factors: Tensor, size: int = 64) -> Float32[Tensor, "person 3 size si
     picture = torch.empty(len(people), 3, size, size)
     pixels = canvas(size, _VIEW)
     at_once = max(1, _PIXELS_AT_ONCE // size**2)
-    for start in range(0, len(people), at_once):
-        part = slice(start, start + at_once)
-        picture[part] = _Portrait(people[part], pixels).painted()
+    with one_thread():
+        for start in range(0, len(people), at_once):
+            part = slice(start, start + at_once)
+            picture[part] = _Portrait(people[part], pixels).painted()
     return picture
 
 

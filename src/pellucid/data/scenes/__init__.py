@@ -4,8 +4,7 @@ A scene is a whole number: its kind, its texture level and everything in the pic
 texture level is what the kind's drawing function is told; `busyness` measures on pixels what came of it.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from pellucid.data.scenes.busyness import busyness
 from pellucid.data.scenes.canvas import Canvas, Picture
 from pellucid.data.scenes.draws import KIND, TEXTURE, Draws
 from pellucid.data.scenes.ramp import effort_of
+from pellucid.data.threads import one_thread
 from pellucid.errors import ConfigError, DataError
 
 __all__ = ["KINDS", "busyness", "kind_of", "render", "sample", "texture_of"]
@@ -82,7 +82,7 @@ def render(scenes: np.ndarray, size: int = 64) -> Float32[Tensor, "scene 3 size 
     checked = _checked(scenes)
     if size == 32:  # too few pixels for the outlines' ramps: letters would flicker
         return torch.nn.functional.avg_pool2d(render(checked, 64), 2)
-    with _one_thread():
+    with one_thread():
         return _drawn(checked, size)
 
 
@@ -98,18 +98,6 @@ def _drawn(scenes: Int64[np.ndarray, " scene"], size: int) -> Float32[Tensor, "s
             effort = torch.from_numpy(effort_of(kind, levels[rows]).astype(np.float32))
             pictures[torch.from_numpy(rows)] = draw(Draws(scenes[rows]), effort, canvas)
     return pictures
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # A picture is hundreds of small operations. Sharing each out among threads gains little, and where other
-    # programs use the cores it loses four fifths of the speed to waiting.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _checked(scenes: np.ndarray) -> Int64[np.ndarray, " scene"]:
