@@ -11,8 +11,12 @@ from jaxtyping import install_import_hook
 
 install_import_hook("pellucid", "shape_checker.check")
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+from pellucid.data.dataset import Dataset  # noqa: E402
+from pellucid.data.store import open_dataset  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -26,3 +30,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """200 grey pictures of a bright bar, whose place is all there is to know."""
+    chance = np.random.default_rng(0)
+    pixels = np.zeros((200, 32, 32), np.uint8)
+    for image, left in zip(pixels, chance.integers(0, 24, 200), strict=True):
+        image[:, left : left + 8] = 255
+    np.save(tmp_path / "bars.npy", pixels)
+    return open_dataset(tmp_path / "bars.npy", size=32)

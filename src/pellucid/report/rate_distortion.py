@@ -83,26 +83,25 @@ def _palette(count: int, ink: Ink) -> list[str]:
     return [to_hex(matplotlib.colormaps["viridis"](float(shade))) for shade in shades]
 
 
-def _rate_and_distortion(sheet: Sheet, sweep: Sweep, colors: Sequence[str], box: _Box) -> None:
-    sheet.text(
-        "What an image's latents say, and how far the picture is off",
-        box.left - 110,
-        box.top - 94,
-        9.5,
-        bold=True,
-        va="top",
-    )
-    sheet.text(
-        f"{sweep.images:,} held-out images; a dot is a run with {sweep.latents} latents. "
-        "Left: simpler codes. Down: better pictures.",
-        box.left - 110,
-        box.top - 54,
-        7.5,
-        color=sheet.ink.muted,
-        va="top",
-    )
+def _panel(sheet: Sheet, box: _Box, indent: int, title: str, note: str) -> Axes:
+    """Axes under a title and a line of explanation, which begin `indent` pixels left of them."""
+    left = box.left - indent
+    sheet.text(title, left, box.top - 94, 9.5, bold=True, va="top")
+    sheet.text(note, left, box.top - 54, 7.5, color=sheet.ink.muted, va="top")
     axes = sheet.axes(box.left, box.top, box.width, box.height)
     _plain(axes, sheet.ink)
+    return axes
+
+
+def _rate_and_distortion(sheet: Sheet, sweep: Sweep, colors: Sequence[str], box: _Box) -> None:
+    axes = _panel(
+        sheet,
+        box,
+        110,
+        "What an image's latents say, and how far the picture is off",
+        f"{sweep.images:,} held-out images; a dot is a run with {sweep.latents} latents. "
+        "Left: simpler codes. Down: better pictures.",
+    )
     axes.set_xlabel(
         "information in the latents (KL), nats per image", fontproperties=font(8), color=sheet.ink.muted
     )
@@ -199,19 +198,13 @@ def _active(results: Sequence[RunResult]) -> str:
 
 def _scores(sheet: Sheet, sweep: Sweep, colors: Sequence[str], box: _Box) -> None:
     label = LABELS.get(sweep.score, sweep.score)
-    sheet.text(
-        f"How well the latents come apart: {label}", box.left - 60, box.top - 94, 9.5, bold=True, va="top"
-    )
-    sheet.text(
+    axes = _panel(
+        sheet,
+        box,
+        60,
+        f"How well the latents come apart: {label}",
         _SENTENCES.get(sweep.score, "Line: median of the seeds."),
-        box.left - 60,
-        box.top - 54,
-        7.5,
-        color=sheet.ink.muted,
-        va="top",
     )
-    axes = sheet.axes(box.left, box.top, box.width, box.height)
-    _plain(axes, sheet.ink)
     top = max(result.scores[sweep.score] for result in sweep.runs)
     axes.set_xlim(-0.6, len(sweep.values) - 0.4)
     axes.set_ylim(0, min(1.02, max(0.1, 1.2 * top)))
