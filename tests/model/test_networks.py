@@ -3,7 +3,9 @@ import torch
 
 from pellucid.errors import ConfigError
 from pellucid.model.architecture import PRESETS, Architecture
+from pellucid.model.decoder import Place
 from pellucid.model.posterior import Posterior
+from pellucid.model.strided import Double, Halve
 from pellucid.model.vae import VAE
 
 
@@ -18,6 +20,44 @@ def test_burgess_has_the_paper_s_layers() -> None:
     assert parameters(vae.decoder) == (
         (10 * 256 + 256) + (256 * 256 + 256) + (256 * 512 + 512) + 3 * (16 * 32 * 32 + 32) + (16 * 32 + 1)
     )
+
+
+def test_broadcast_has_burgess_s_encoder_and_a_small_decoder() -> None:
+    vae, burgess = VAE(Architecture("broadcast", 64, 1, 10)), VAE(Architecture("burgess", 64, 1, 10))
+    assert parameters(vae.encoder) == parameters(burgess.encoder)
+    cells = (10 * 64 + 64) + 2 * 64 + (64 * 64 + 64) + (64 * 32 + 32)
+    assert parameters(vae.decoder) == cells + 2 * (16 * 32 * 32 + 32) + (16 * 32 + 1)
+
+
+def test_a_place_adds_a_linear_map_of_the_cell_s_x_and_y() -> None:
+    place = Place(3, 2)
+    with torch.no_grad():
+        place.map.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 10.0]]))
+    cells = place(torch.tensor([[0.5, 0.5]]))[0] - 0.5
+    x_of_cells = torch.tensor([-1.0, 0.0, 1.0, -1.0, 0.0, 1.0, -1.0, 0.0, 1.0])
+    y_of_cells = torch.tensor([-1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    torch.testing.assert_close(cells, torch.stack([x_of_cells, 10 * y_of_cells], 1))
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_signals_keep_their_size_from_layer_to_layer(preset: str) -> None:
+    vae = VAE(Architecture(preset, 64, 3, 10))
+    vae.initialise(torch.Generator().manual_seed(0))
+    growth = []
+
+    def measure(layer: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        growth.append(float(output.square().mean() / inputs[0].square().mean()))
+
+    layers = [m for m in vae.modules() if isinstance(m, Halve | Double | torch.nn.Linear)]
+    for layer in layers:
+        layer.register_forward_hook(measure)
+    with torch.no_grad():
+        vae.encode(torch.randn((64, 3, 64, 64), generator=torch.Generator().manual_seed(1)))
+        vae.decode(torch.randn((64, 10), generator=torch.Generator().manual_seed(2)))
+    # ReLU halves the square, so He's layers double it; the last layers have a quarter of the variance
+    last = {sum(1 for m in vae.encoder.modules() if m in layers) - 1, len(layers) - 1}
+    for i, ratio in enumerate(growth):
+        assert 0.2 < ratio < 0.8 if i in last else 1 < ratio < 3.5, (i, ratio)
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

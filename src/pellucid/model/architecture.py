@@ -22,6 +22,7 @@ class Preset:
 
 PRESETS = {
     "burgess": Preset(encoder.burgess, decoder.burgess),
+    "broadcast": Preset(encoder.burgess, decoder.broadcast),
     "photo": Preset(encoder.photo, decoder.photo),
 }
 
@@ -31,7 +32,7 @@ class Architecture:
     """Everything needed to build the networks.
 
     Attributes:
-        preset: `burgess` or `photo`.
+        preset: `burgess`, `broadcast` or `photo`.
         size: Height and width of the image in pixels: 32, 64, 128 or 256.
         channels: 1 (grey) or 3 (RGB).
         latents: How many latents, 1 to 512.

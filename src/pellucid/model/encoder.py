@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from pellucid.model.strided import Halve
+
 
 def burgess(size: int, channels: int, latents: int) -> nn.Sequential:
     """The encoder of Burgess et al. 2018 (arXiv:1804.03599, appendix A).
@@ -12,10 +14,16 @@ def burgess(size: int, channels: int, latents: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     width = channels
     for _ in range(halvings):
-        layers += [nn.Conv2d(width, 32, 4, stride=2, padding=1), nn.ReLU()]
+        layers += [Halve(width, 32), nn.ReLU(inplace=True)]
         width = 32
     # [batch 32 4 4] -> [batch 512]
-    layers += [nn.Flatten(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU()]
+    layers += [
+        nn.Flatten(),
+        nn.Linear(512, 256),
+        nn.ReLU(inplace=True),
+        nn.Linear(256, 256),
+        nn.ReLU(inplace=True),
+    ]
     return nn.Sequential(*layers, nn.Linear(256, 2 * latents))
 
 
@@ -33,9 +41,9 @@ def photo(size: int, channels: int, latents: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     width = channels
     for wider in photo_widths(size):
-        layers += [nn.Conv2d(width, wider, 4, stride=2, padding=1), nn.ReLU()]
+        layers += [Halve(width, wider), nn.ReLU(inplace=True)]
         width = wider
     # [batch width 4 4] -> [batch 16*width]
     return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(16 * width, 256), nn.ReLU(), nn.Linear(256, 2 * latents)
+        *layers, nn.Flatten(), nn.Linear(16 * width, 256), nn.ReLU(inplace=True), nn.Linear(256, 2 * latents)
     )
