@@ -1,11 +1,12 @@
 # make demo   set up, train on simulated people for about four minutes, explain what came out
 # make test   set up, run every test
 # make lint   format check, lint, types
+# make bench  training speed against a plain loop, some ten minutes on an idle machine; FACES=folder of CelebA
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint docs torture
+.PHONY: demo test lint docs torture bench
 demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
@@ -30,3 +31,7 @@ torture: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -c 'from pellucid.cli import app; print(app.generate_docs(output_format="markdown").rstrip())' > docs/commands.md
+
+FACES ?= people
+bench: $(STAMP)
+	$(BIN)/python benchmarks/throughput.py --faces $(FACES)

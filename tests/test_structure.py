@@ -50,7 +50,9 @@ def test_a_module_imports_only_from_folders_above_it(module: Path) -> None:
 
 
 def test_every_folder_has_its_place_in_the_order() -> None:
-    assert {path.stem for path in PACKAGE.iterdir()} - {"__init__", "py", "__pycache__"} == set(ORDER)
+    assert {path.stem for path in PACKAGE.iterdir()} - {"__init__", "__main__", "py", "__pycache__"} == set(
+        ORDER
+    )
 
 
 def test_all_is_what_is_public() -> None:

@@ -7,23 +7,38 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pellucid.training.loop import Progress as TrainingProgress
 
 _LINE_SECONDS = 30.0
+_muted = False
+
+
+def mute() -> None:
+    """Say and draw nothing from here on: another process of the same run speaks for this one."""
+    global _muted
+    _muted = True
 
 
 def say(text: str) -> None:
     """Print to stderr, where people look and scripts do not."""
-    print(text, file=sys.stderr, flush=True)
+    if not _muted:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, force_terminal=False if _muted else None)
 
 
 @contextmanager
 def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     """A bar for `done` of `total`, with an estimate of the time left; nothing at all in a log."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = _console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(description, total=None)
@@ -33,9 +48,7 @@ def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 @contextmanager
 def spinner(description: str) -> Iterator[None]:
     """A sign of life for work of a few seconds whose steps cannot be counted; nothing in a log."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
+    console = _console()
     if not console.is_terminal:
         yield
         return
@@ -46,10 +59,9 @@ def spinner(description: str) -> Iterator[None]:
 @contextmanager
 def training_bar() -> "Iterator[Callable[[TrainingProgress], None]]":
     """A bar with loss terms, active latents, images a second, time left; in a log a line in 30 seconds."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    console = Console(stderr=True)
+    console = _console()
     columns = (BarColumn(bar_width=20), TaskProgressColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=1.0)

@@ -17,7 +17,7 @@ MEASURED = 10_000
 
 def open_training_data(
     data: str,
-    out: Path,
+    out: Path | None,
     *,
     size: int,
     channels: int | None,
@@ -26,7 +26,7 @@ def open_training_data(
     limit: int | None,
     workers: int | None,
 ) -> "Dataset":
-    """Images to train on; what could not be read is listed in `out`/skipped.txt."""
+    """Images to train on; what could not be read is listed in `out`/skipped.txt, if `out` is given."""
     from pellucid.data.store import open_dataset
 
     with counting_bar("reading images") as advance:
@@ -40,7 +40,8 @@ def open_training_data(
             workers=workers,
             progress=advance,
         )
-    _list_skipped(dataset, out)
+    if out is not None:
+        _list_skipped(dataset, out)
     return dataset
 
 

@@ -2,12 +2,17 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pellucid.cli.describing import describe
 from pellucid.cli.opening import MEASURED, open_training_data
-from pellucid.terminal import say, training_bar
+from pellucid.terminal import mute, say, training_bar
+
+if TYPE_CHECKING:
+    from pellucid.training.distributed import Processes
 
 
 def train(
@@ -51,6 +56,8 @@ def train(
 ) -> None:
     """Train a model into a run directory. Ctrl-C saves; --resume goes on exactly.
 
+    On several GPUs or machines: torchrun --nproc-per-node N -m pellucid train ..., see docs/distributed.md.
+
     Args:
         data: A folder of images, a CelebA root, a .npy, .npz or .parquet file, or what is built in:
             `sprites`, `people` or `scenes`.
@@ -78,7 +85,7 @@ def train(
         minutes: Budget in minutes. Default: 20 minutes, if no other budget is given.
         most_epochs: With --minutes: end after so many passes even so. Default: 60 for photographs, of which
             held-out ones get no better after that.
-        batch_size: Images a step.
+        batch_size: Images a step, of all processes together.
         learning_rate: Its peak. Default: 0.001.
         flip: Mirror images at random. Default: only for CelebA.
         align: Turn the latents onto independent axes now and then. Default: for beta-tcvae.
@@ -95,67 +102,99 @@ def train(
 
     from pellucid.objective.reconstruction import trains_grey
     from pellucid.training.defaults import parse_losses, settings_for
+    from pellucid.training.distributed import joined
     from pellucid.training.loop import refuse_existing_run
     from pellucid.training.loop import train as run_training
 
-    if not resume:
-        refuse_existing_run(out)
-    losses = parse_losses(loss) if loss is not None else None
     if threads is not None:
         torch.set_num_threads(threads)
-    dataset = open_training_data(
-        data, out, size=size, channels=channels, crop=crop, skip=skip, limit=limit, workers=workers
-    )
     if steps is None and epochs is None and minutes is None:
         minutes = 20.0
-    config, architecture = settings_for(
-        dataset,
-        objective=objective,
-        weights={
-            "alpha": alpha,
-            "gamma": gamma,
-            "capacity": capacity,
-            "estimator": estimator,
-            "tc_weight": tc_weight,
-            "off_diagonal": off_diagonal,
-            "diagonal": diagonal,
-        },
-        beta=beta,
-        losses=losses,
-        latents=latents,
-        preset=preset,
-        learning_rate=learning_rate,
-        flip=flip,
-        align=align,
-        most_epochs=most_epochs,
-        steps=steps,
-        epochs=epochs,
-        minutes=minutes,
-        batch_size=batch_size,
-        precision=precision,
-        seed=seed,
-    )
-    if trains_grey(dict(config.objective.losses), channels=architecture.channels):
-        say("Note: cross_entropy alone compares all channels with all: pictures will be grey. Add another.")
-    most = config.most_steps(len(dataset.rows("train"))) if minutes is not None else None
-    ends = f", at most {config.most_epochs:g} passes over them" if most is not None else ""
-    say(f"{dataset.description}: {len(dataset.rows('train')):,} images to train on{ends}")
-    command = shlex.join(["pellucid", *(token for token in sys.argv[1:] if token != "--resume")])
-    with training_bar() as watch:
-        trained = run_training(
-            dataset,
-            architecture,
-            config,
-            out,
-            resume=resume,
-            device=device,
-            command=command,
-            on_progress=watch,
+    with joined(device) as processes, _one_speaks(processes):
+        with processes.together():
+            if not resume and processes.leads:
+                refuse_existing_run(out)
+            losses = parse_losses(loss) if loss is not None else None
+        dataset = processes.in_turn(
+            lambda: open_training_data(
+                data,
+                out if processes.leads else None,
+                size=size,
+                channels=channels,
+                crop=crop,
+                skip=skip,
+                limit=limit,
+                workers=workers,
+            )
         )
+        with processes.together():
+            config, architecture = settings_for(
+                dataset,
+                objective=objective,
+                weights={
+                    "alpha": alpha,
+                    "gamma": gamma,
+                    "capacity": capacity,
+                    "estimator": estimator,
+                    "tc_weight": tc_weight,
+                    "off_diagonal": off_diagonal,
+                    "diagonal": diagonal,
+                },
+                beta=beta,
+                losses=losses,
+                latents=latents,
+                preset=preset,
+                learning_rate=learning_rate,
+                flip=flip,
+                align=align,
+                most_epochs=most_epochs,
+                steps=steps,
+                epochs=epochs,
+                minutes=minutes,
+                batch_size=batch_size,
+                precision=precision,
+                seed=seed,
+            )
+        if trains_grey(dict(config.objective.losses), channels=architecture.channels):
+            say("Note: cross_entropy alone compares all channels with all: pictures will be grey. Add one.")
+        most = config.most_steps(len(dataset.rows("train"))) if minutes is not None else None
+        ends = f", at most {config.most_epochs:g} passes over them" if most is not None else ""
+        crew = "" if processes.alone else f", in {processes.count} processes"
+        say(f"{dataset.description}: {len(dataset.rows('train')):,} images to train on{ends}{crew}")
+        command = shlex.join(["pellucid", *(token for token in sys.argv[1:] if token != "--resume")])
+        with training_bar() as watch:
+            trained = run_training(
+                dataset,
+                architecture,
+                config,
+                out,
+                resume=resume,
+                device=device,
+                command=command,
+                on_progress=watch,
+                processes=processes,
+            )
     if not trained.finished:
         say(f"Stopped at step {trained.steps:,}; everything is saved. Go on with:\n  {command} --resume")
         sys.exit(130)
+    if not processes.leads:
+        return
     if trained.steps == most:
         say(f"Ended after {config.most_epochs:g} passes; --most-epochs allows more.")
     describe(trained.model, dataset, dataset.rows("held-out", at_most=MEASURED), suggest=False)
     say(f"\nNext: pellucid latents {out}     pellucid traverse {out} --out traversal.png")
+
+
+@contextmanager
+def _one_speaks(processes: "Processes") -> Iterator[None]:
+    """Of several processes only the first reports progress; the others tell no more than their own errors."""
+    from pellucid.training.distributed import PeerError
+
+    if not processes.leads:
+        mute()
+    try:
+        yield
+    except PeerError:
+        if processes.leads:
+            raise
+        sys.exit(2)

@@ -51,22 +51,42 @@ def _checksum(tensors: Mapping[str, Tensor], position: str) -> str:
     return digest.hexdigest()
 
 
+def tensors_of(learners: Learners) -> dict[str, Tensor]:
+    """Every weight and moment itself, by its name in the file; zeros for moments that are not there yet."""
+    tensors = {}
+    for learner, (network, optimizer) in learners.items():
+        for name, weights in network.state_dict().items():
+            tensors[f"{learner}.weights.{name}"] = weights
+        for name, parameter in network.named_parameters():
+            state = optimizer.state.get(parameter)
+            for moment in _MOMENTS:
+                tensors[f"{learner}.{moment}.{name}"] = (
+                    state[moment] if state else torch.zeros_like(parameter)
+                )
+    return tensors
+
+
+def load_tensors(learners: Learners, tensors: Mapping[str, Tensor], step: int) -> None:
+    """Set weights, moments and the optimisers' count of steps; `tensors` are named as in the file."""
+    for learner, (network, optimizer) in learners.items():
+        network.load_state_dict({name: tensors[f"{learner}.weights.{name}"] for name in network.state_dict()})
+        for name, parameter in network.named_parameters():
+            moments = {moment: tensors[f"{learner}.{moment}.{name}"] for moment in _MOMENTS}
+            counts_on = parameter.device if optimizer.defaults["fused"] else "cpu"
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(step), device=counts_on),
+                # laid out in memory like the weight, which the fused Adam takes for granted
+                **{moment: torch.empty_like(parameter).copy_(tensor) for moment, tensor in moments.items()},
+            }
+
+
 def write_checkpoint(run: Path, learners: Learners, position: Position) -> None:
     """Replace the run's checkpoint.
 
     Raises:
         TrainingError: If a weight is no longer finite, or the file cannot be written; the last one stays.
     """
-    tensors = {}
-    for learner, (network, optimizer) in learners.items():
-        for name, weights in network.state_dict().items():
-            tensors[f"{learner}.weights.{name}"] = weights.detach().cpu().contiguous()
-        for name, parameter in network.named_parameters():
-            state = optimizer.state.get(parameter)
-            for moment in _MOMENTS:
-                tensors[f"{learner}.{moment}.{name}"] = (
-                    state[moment].cpu().contiguous() if state else torch.zeros(parameter.shape)
-                )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(learners).items()}
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise TrainingError(
             "a weight is no longer finite; the last checkpoint is kept. Lower --learning-rate."
@@ -101,16 +121,6 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def _expected(learners: Learners) -> dict[str, torch.Size]:
-    shapes = {}
-    for learner, (network, _) in learners.items():
-        for name, weights in network.state_dict().items():
-            shapes[f"{learner}.weights.{name}"] = weights.shape
-        for name, parameter in network.named_parameters():
-            shapes |= {f"{learner}.{moment}.{name}": parameter.shape for moment in _MOMENTS}
-    return shapes
-
-
 def read_checkpoint(run: Path, learners: Learners) -> Position:
     """Load weights and moments in place and return where the run stands.
 
@@ -118,7 +128,7 @@ def read_checkpoint(run: Path, learners: Learners) -> Position:
         RunError: If there is no checkpoint, or it is damaged or of other networks.
     """
     path = run / CHECKPOINT
-    shapes = _expected(learners)
+    shapes = {name: tensor.shape for name, tensor in tensors_of(learners).items()}
     limit = 4 * sum(shape.numel() for shape in shapes.values()) + (1 << 20)
     try:
         if path.stat().st_size > limit:
@@ -136,13 +146,5 @@ def read_checkpoint(run: Path, learners: Learners) -> Position:
     fits = {name: tensor.shape for name, tensor in tensors.items()} == shapes
     if not intact or not fits:
         raise RunError(f"{path}: damaged, or of other networks. Train anew with another --out.")
-    for learner, (network, optimizer) in learners.items():
-        network.load_state_dict({name: tensors[f"{learner}.weights.{name}"] for name in network.state_dict()})
-        for name, parameter in network.named_parameters():
-            moments = {moment: tensors[f"{learner}.{moment}.{name}"] for moment in _MOMENTS}
-            counts_on = parameter.device if optimizer.defaults["fused"] else "cpu"
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(position.step), device=counts_on),
-                **{moment: tensor.to(parameter.device) for moment, tensor in moments.items()},
-            }
+    load_tensors(learners, tensors, position.step)
     return position

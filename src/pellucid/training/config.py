@@ -123,3 +123,18 @@ def check_same_settings(now: Mapping[str, Any], then: Mapping[str, Any]) -> None
                 f"--resume goes on with the same settings, but {key} was {then.get(key)!r} and is now "
                 f"{now.get(key)!r}. Give the first command's settings, or train anew with another --out."
             )
+
+
+def check_same_everywhere(here: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+    """Refuse to train one model with two recipes, in two of its processes.
+
+    Raises:
+        ConfigError: Naming the first setting that differs from those of the first process.
+    """
+    for key in sorted(here.keys() | first.keys()):
+        if here.get(key) != first.get(key):
+            raise ConfigError(
+                f"expected the same data and settings in all processes, but {key} is {here.get(key)!r} in "
+                f"this one and {first.get(key)!r} in the first. Give all the same; where machines differ, "
+                "give --precision, too."
+            )

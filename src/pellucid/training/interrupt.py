@@ -6,15 +6,21 @@ from types import FrameType, TracebackType
 
 
 class Interruptible:
-    """A context in which the first SIGINT or SIGTERM sets `requested` and the second one acts as ever."""
+    """A context in which the first SIGINT or SIGTERM sets `requested` and the second one acts as ever.
 
-    def __init__(self) -> None:
+    If it is patient, the second one does nothing, either: of a run of many processes, each may hear of one
+    wish twice, from torchrun and from the cluster; and who is in a hurry has SIGKILL.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
         self.requested = False
+        self._patient = patient
         self._previous: dict[int, object] = {}
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        self._restore()
+        if not self._patient:
+            self._restore()
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -1,10 +1,10 @@
 """The training loop: everything between a dataset and a run directory that holds a model."""
 
+import json
 import math
 import os
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +29,26 @@ from pellucid.training.checkpoint import (
     CHECKPOINT,
     Learners,
     Position,
+    load_tensors,
     read_checkpoint,
     read_settings,
+    tensors_of,
     write_checkpoint,
 )
-from pellucid.training.config import TrainingConfig, check_same_settings, settings_of
+from pellucid.training.config import (
+    TrainingConfig,
+    check_same_everywhere,
+    check_same_settings,
+    settings_of,
+)
+from pellucid.training.distributed import ALONE, Processes
 from pellucid.training.interrupt import Interruptible
+from pellucid.training.memory import keep_freed_memory
 from pellucid.training.metrics_log import METRICS, append_metrics, cut_metrics
+from pellucid.training.pace import Clock, Meter, passes
 from pellucid.training.preview import write_preview
 from pellucid.training.sampler import Sampler, generator_for
 
-_DIVERGED = 100.0  # times the loss of the first stretch
 _VALIDATION_IMAGES = 1000
 _PREVIEW_IMAGES = 10
 
@@ -72,7 +81,8 @@ class Trained:
     """How a run ended.
 
     Attributes:
-        model: The model as it stands.
+        model: The model as it stands. Of several processes, only the first has it from its directory; the
+            others have the same weights from memory, and no directory.
         finished: Whether the budget was used up; false after Ctrl-C.
         steps: Optimiser steps taken.
     """
@@ -102,6 +112,23 @@ def learning_rate_at(config: TrainingConfig, fraction: float) -> float:
     )
 
 
+class _Pass(nn.Module):
+    """Encode the images of this process, sample z for those of all, decode its own.
+
+    One module, because DistributedDataParallel takes one forward pass.
+    """
+
+    def __init__(self, vae: VAE, processes: Processes) -> None:
+        super().__init__()
+        self.vae, self.processes = vae, processes
+
+    def forward(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Posterior]:
+        """Logits of the images; z and posterior of the global batch."""
+        posterior = self.processes.gather(self.vae.encode(images))
+        z = posterior.sample(noise)
+        return self.vae.decode(z[self.processes.part(len(z))]), z, posterior
+
+
 class _Trainer:
     """Networks, optimisers and data of one run; the loop is `train`."""
 
@@ -113,10 +140,11 @@ class _Trainer:
         run: Path,
         device: str,
         command: str | None,
+        processes: Processes,
     ) -> None:
         self.dataset, self.architecture, self.config, self.run = dataset, architecture, config, run
-        self.command = command
-        self.device = resolve_device(device)
+        self.command, self.processes = command, processes
+        self.device = resolve_device(device if processes.alone else processes.device)
         self.precision = resolve_precision(config.precision, self.device)
         self.rows = dataset.rows("train")
         if len(self.rows) < config.batch_size:
@@ -124,14 +152,19 @@ class _Trainer:
                 f"expected at least {config.batch_size} training images, one batch, got {len(self.rows)}. "
                 "Add images, or lower --batch-size."
             )
+        self.part = processes.part(config.batch_size)
         self.sampler = Sampler(self.rows, batch_size=config.batch_size, seed=config.seed)
         with torch.random.fork_rng(devices=[]):
             self.vae = VAE(architecture)
         self.vae.initialise(generator_for(config.seed, "weights", 0))
         self.vae.to(self.device)
-        self.optimizer = torch.optim.Adam(self.vae.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+        self.vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as the maps lie
+        self.optimizer = torch.optim.Adam(
+            self.vae.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True
+        )
         self.adversary = self._adversary() if config.objective.name == "factor-vae" else None
         self.settings = settings_of(config, architecture, dataset, self.precision)
+        self.network: nn.Module = _Pass(self.vae, ALONE)
 
     def _adversary(self) -> Adversary:
         return Adversary(
@@ -151,29 +184,57 @@ class _Trainer:
             learners["discriminator"] = (self.adversary.network, self.adversary.optimizer)
         return learners
 
-    def resume(self) -> Position:
+    def start(self, resume: bool) -> Position:
+        """Where all processes begin: anew, or where the checkpoint is, which only the first must have."""
+        position = Position(0, 0.0, self.settings)
+        with self.processes.together():
+            if resume and self.processes.leads:
+                position = self._resume()
+        position = Position(**json.loads(self.processes.text_of_first(json.dumps(asdict(position)))))
+        with self.processes.together():
+            check_same_everywhere(self.settings, position.settings)
+        if resume and not self.processes.alone:
+            self._share(position.step)
+        self.network = self.processes.averaged(_Pass(self.vae, self.processes))
+        return position
+
+    def _resume(self) -> Position:
         check_same_settings(self.settings, read_settings(self.run))
         position = read_checkpoint(self.run, self.learners)
         cut_metrics(self.run, position.step)
         return position
 
-    def _forward(self, images: Tensor, seed_purpose: str, step: int) -> tuple[Tensor, Tensor, Posterior]:
+    def _share(self, step: int) -> None:
+        """Give all processes the weights and moments of the first."""
+        if not self.processes.leads:
+            load_tensors(self.learners, tensors_of(self.learners), step)  # moments to be overwritten
+        self.processes.share(tensors_of(self.learners).values())
+
+    def _forward(
+        self, network: nn.Module, images: Tensor, purpose: str, position: int
+    ) -> tuple[Tensor, Tensor, Posterior]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            posterior = self.vae.encode(images)
-            z = posterior.sample(generator_for(self.config.seed, seed_purpose, step))
-            return self.vae.decode(z), z, posterior
+            forward: tuple[Tensor, Tensor, Posterior] = network(
+                images, generator_for(self.config.seed, purpose, position)
+            )
+            return forward
 
     def _batch(self, step: int) -> Tensor:
-        images = self.dataset.batch(self.sampler.batch(step)).to(self.device)
+        """This process's images of a step, out of the global batch."""
+        images = self.dataset.batch(self.sampler.batch(step)[self.part]).to(self.device)
         if self.config.flip:
-            mirrored = torch.rand(len(images), generator=generator_for(self.config.seed, "flip", step)) < 0.5
+            chance = generator_for(self.config.seed, "flip", step)
+            mirrored = (torch.rand(self.config.batch_size, generator=chance) < 0.5)[self.part]
             images = torch.where(mirrored[:, None, None, None].to(self.device), images.flip(3), images)
         return images
 
     def step(self, step: int, fraction: float) -> tuple[dict[str, Tensor], Posterior]:
-        """One step of every network; returns the objective's terms, still on the device."""
+        """One step of every network; returns the objective's terms, still on the device.
+
+        The reconstruction is that of this process's images; z and posterior are those of all.
+        """
         images = self._batch(step)
-        logits, z, posterior = self._forward(images, "noise", step)
+        logits, z, posterior = self._forward(self.network, images, "noise", step)
         terms = loss_terms(
             self.config.objective,
             images,
@@ -195,9 +256,14 @@ class _Trainer:
             terms["discriminator_loss"] = self.adversary.learn(z, permutation)
         return {name: term.detach() for name, term in terms.items()}, posterior
 
+    def align(self, step: int) -> None:
+        """Turn the latents onto independent axes; the first process does, the others take its weights."""
+        self.processes.first(self._align)
+        if not self.processes.alone:
+            self._share(step)
+
     @torch.no_grad()
-    def align(self) -> None:
-        """Turn the latents onto independent axes, found on the training images."""
+    def _align(self) -> None:
         self.vae.eval()
         rows = self.dataset.rows("train", at_most=ALIGN_IMAGES)
         parts = [
@@ -218,7 +284,7 @@ class _Trainer:
         reconstruction, rates = [], []
         for part in np.array_split(rows, math.ceil(len(rows) / 250)):
             images = self.dataset.batch(part).to(self.device)
-            logits, _, posterior = self._forward(images, "validation", int(part[0]))
+            logits, _, posterior = self._forward(_Pass(self.vae, ALONE), images, "validation", int(part[0]))
             losses = training_loss(dict(self.config.objective.losses), images, logits)
             reconstruction.append(losses.sum().item())
             rates.append(kl(posterior).sum(0))
@@ -238,6 +304,17 @@ class _Trainer:
     def save(self, step: int, seconds: float) -> None:
         """Replace the checkpoint, then publish the model with its card."""
         write_checkpoint(self.run, self.learners, Position(step, seconds, self.settings))
+        config = self._model_config(step, seconds)
+        try:
+            save_model(self.run, self.vae.state_dict(), config)
+            write_card(self.run, config)
+        except OSError as error:
+            raise TrainingError(
+                f"{self.run}: the model cannot be written ({error.strerror or error}). "
+                "Free some space, then go on with --resume."
+            ) from error
+
+    def _model_config(self, step: int, seconds: float) -> ModelConfig:
         data = {
             "description": self.dataset.description,
             "kind": self.dataset.kind,
@@ -258,67 +335,13 @@ class _Trainer:
             "torch": torch.__version__,
             "command": self.command,
         }
-        config = ModelConfig(self.architecture, self.dataset.preprocessing, data, {**decided, **spent})
-        try:
-            save_model(self.run, self.vae.state_dict(), config)
-            write_card(self.run, config)
-        except OSError as error:
-            raise TrainingError(
-                f"{self.run}: the model cannot be written ({error.strerror or error}). "
-                "Free some space, then go on with --resume."
-            ) from error
+        return ModelConfig(self.architecture, self.dataset.preprocessing, data, {**decided, **spent})
 
-
-class _Clock:
-    """Share of the budget used: by steps or by seconds of training, whichever is further."""
-
-    def __init__(self, most_steps: int | None, minutes: float | None, spent: float) -> None:
-        self._most_steps, self._minutes, self._spent = most_steps, minutes, spent
-        self._start = time.monotonic()
-
-    def seconds(self) -> float:
-        return self._spent + time.monotonic() - self._start
-
-    def fraction(self, step: int) -> float:
-        by_steps = step / self._most_steps if self._most_steps is not None else 0.0
-        by_seconds = self.seconds() / (60 * self._minutes) if self._minutes is not None else 0.0
-        return min(1.0, max(by_steps, by_seconds))
-
-
-class _Meter:
-    """Means of the terms over a stretch of steps, summed on the device."""
-
-    def __init__(self) -> None:
-        self._first_loss: float | None = None
-        self._start_stretch()
-
-    def _start_stretch(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._steps = 0
-        self._start = time.monotonic()
-
-    def add(self, terms: Mapping[str, Tensor]) -> None:
-        for name, term in terms.items():
-            self._sums[name] = self._sums[name] + term if name in self._sums else term
-        self._steps += 1
-
-    def read(self, batch_size: int) -> tuple[dict[str, float], float]:
-        """Means since the last reading and images a second; starts a new stretch.
-
-        Raises:
-            TrainingError: If the loss is no longer a number, or far above where it started.
-        """
-        means = {name: float(total) / self._steps for name, total in self._sums.items()}
-        rate = self._steps * batch_size / max(time.monotonic() - self._start, 1e-9)
-        if self._first_loss is None:
-            self._first_loss = means["loss"]
-        if not math.isfinite(means["loss"]) or means["loss"] > _DIVERGED * abs(self._first_loss):
-            raise TrainingError(
-                f"training diverged: the loss is {means['loss']:.4g}, it started at {self._first_loss:.4g}. "
-                "The last good checkpoint is kept. Lower --learning-rate, or use --precision float32."
-            )
-        self._start_stretch()
-        return means, rate
+    def model(self, step: int, seconds: float) -> Model:
+        """What was saved, from its directory; in the other processes from memory."""
+        if self.processes.leads:
+            return load(self.run, device=str(self.device))
+        return Model(self.vae, self._model_config(step, seconds), device=self.device)
 
 
 def refuse_existing_run(run: Path) -> None:
@@ -351,6 +374,7 @@ def train(
     device: str = "auto",
     command: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train a model into a run directory.
 
@@ -361,67 +385,75 @@ def train(
         dataset: Its training images are learned, its validation images are measured now and then.
         architecture: The networks; their size and channels are those of the dataset.
         config: Objective, budget and the rest.
-        run: The directory to write.
+        run: The directory to write. Of several processes, only the first writes, and needs it to resume.
         resume: Go on from the run's checkpoint.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`. Several processes compute where `processes` says.
         command: The command line that asked for it, to be recorded with the model.
-        on_progress: Called after every stretch of `config.log_every` steps.
+        on_progress: Called after every stretch of `config.log_every` steps, in the first process.
+        processes: Those that compute this run, from `pellucid.training.distributed.joined`; all call this
+            with the same data and settings. A resumed run may have another number of them.
 
     Raises:
         ConfigError: If settings contradict each other, the data, or the run to resume.
         RunError: If there is nothing to resume from, or it is damaged.
-        TrainingError: If training diverges, or a checkpoint cannot be written.
+        TrainingError: If training diverges, or a checkpoint cannot be written, or another process fails.
     """
     run = Path(run)
-    if not resume:
-        _create(run)
-    trainer = _Trainer(dataset, architecture, config, run, device, command)
-    position = trainer.resume() if resume else Position(0, 0.0, trainer.settings)
-    clock = _Clock(config.most_steps(len(trainer.rows)), config.minutes, position.seconds)
-    meter, step, saved = _Meter(), position.step, clock.seconds()
-    fraction = clock.fraction(step)
-    with Interruptible() as interrupt:
+    with processes.together():
+        if not resume and processes.leads:
+            _create(run)
+        trainer = _Trainer(dataset, architecture, config, run, device, command, processes)
+    if trainer.device.type == "cpu":
+        keep_freed_memory()
+    position = trainer.start(resume)
+    clock = Clock(config.most_steps(len(trainer.rows)), config.minutes, position.seconds)
+    meter, step, seconds, saved = Meter(), position.step, position.seconds, position.seconds
+    fraction, stop = clock.fraction(step, seconds), False
+    with Interruptible(patient=not processes.alone) as interrupt:
         if not resume:
-            trainer.save(0, 0.0)  # from here on there is always something to resume from
-        while fraction < 1 and not interrupt.requested:
+            processes.first(trainer.save, 0, 0.0)  # from here on there is always something to resume from
+        # Several processes stop where all have heard of the wish; one alone at once.
+        while fraction < 1 and not (interrupt.requested if processes.alone else stop):
             terms, posterior = trainer.step(step, fraction)
             meter.add(terms)
-            step, before, fraction = step + 1, fraction, clock.fraction(step + 1)
+            seconds, stop = processes.agree(clock.seconds(), interrupt.requested)
+            step, before, fraction = step + 1, fraction, clock.fraction(step + 1, seconds)
             if step % config.log_every == 0 or fraction >= 1:
-                progress = _log(trainer, meter, clock, step, fraction, posterior)
-                if on_progress is not None:
-                    on_progress(progress)
-            if fraction < 1 and _passes(config.alignments + 1, before, fraction):
-                trainer.align()
-            if _passes(config.validations, before, fraction):
-                trainer.validate(step, clock.seconds())
-            if clock.seconds() - saved > 60 * config.checkpoint_minutes:
-                trainer.save(step, clock.seconds())
-                saved = clock.seconds()
-        trainer.save(step, clock.seconds())
-    return Trained(load(run, device=device), fraction >= 1, step)
+                progress = _measure(trainer, meter, step, fraction, seconds, posterior)
+                with processes.together():
+                    meter.check(progress.terms["loss"])  # the same in all
+                    if processes.leads:
+                        _log(trainer, progress)
+                        if on_progress is not None:
+                            on_progress(progress)
+            if fraction < 1 and passes(config.alignments + 1, before, fraction):
+                trainer.align(step)
+            if passes(config.validations, before, fraction):
+                processes.first(trainer.validate, step, seconds)
+            if seconds - saved > 60 * config.checkpoint_minutes:
+                processes.first(trainer.save, step, seconds)
+                saved = seconds
+        processes.first(trainer.save, step, clock.seconds())
+    return Trained(trainer.model(step, seconds), fraction >= 1, step)
 
 
-def _passes(times: int, before: float, now: float) -> bool:
-    """Whether one of so many even parts of the budget has just ended."""
-    return int(before * times) < int(now * times)
-
-
-def _log(
-    trainer: _Trainer, meter: _Meter, clock: _Clock, step: int, fraction: float, posterior: Posterior
+def _measure(
+    trainer: _Trainer, meter: Meter, step: int, fraction: float, seconds: float, posterior: Posterior
 ) -> Progress:
     terms, rate = meter.read(trainer.config.batch_size)
     active = int((kl(posterior).mean(0) > ACTIVE_KL).sum())
-    seconds = clock.seconds()
+    left = seconds * (1 - fraction) / max(fraction, 1e-9)
+    return Progress(step, fraction, seconds, left, rate, trainer.processes.mean(terms), active)
+
+
+def _log(trainer: _Trainer, now: Progress) -> None:
     row = {
-        "step": step,
-        "images": step * trainer.config.batch_size,
-        "seconds": round(seconds, 3),
-        "learning_rate": learning_rate_at(trainer.config, fraction),
-        **terms,
-        "images_per_second": round(rate, 1),
-        "active_latents": active,
+        "step": now.step,
+        "images": now.step * trainer.config.batch_size,
+        "seconds": round(now.seconds, 3),
+        "learning_rate": learning_rate_at(trainer.config, now.fraction),
+        **now.terms,
+        "images_per_second": round(now.images_per_second, 1),
+        "active_latents": now.active_latents,
     }
     append_metrics(trainer.run, row)
-    left = seconds * (1 - fraction) / max(fraction, 1e-9)
-    return Progress(step, fraction, seconds, left, rate, terms, active)
