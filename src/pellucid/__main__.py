@@ -2,17 +2,31 @@
 
 import os
 import sys
+import traceback
 
 from pellucid.cli import main
 
+
+def _end(code: int) -> None:
+    """End at once, so that the other processes notice.
+
+    An interpreter that ends in order would wait for messages from processes that wait for this one.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
     try:
         main()
     except SystemExit as end:
-        if isinstance(end.code, int) and end.code and os.environ.get("WORLD_SIZE", "1") != "1":
-            # One of several that has failed ends at once, so that the others notice: an interpreter that
-            # ends in order would wait for messages from processes that wait for this one.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(end.code)
+        if not alone and isinstance(end.code, int) and end.code:
+            _end(end.code)
+        raise
+    except BaseException:
+        if not alone:
+            traceback.print_exc()
+            _end(1)
         raise

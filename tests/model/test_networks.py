@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
 import torch
 
+from pellucid.data.images import Preprocessing
 from pellucid.errors import ConfigError
 from pellucid.model.architecture import PRESETS, Architecture
 from pellucid.model.decoder import Place
+from pellucid.model.directory import ModelConfig, save_model
 from pellucid.model.posterior import Posterior
+from pellucid.model.predictor import load
 from pellucid.model.strided import Double, Halve
 from pellucid.model.vae import VAE
 
@@ -78,6 +83,17 @@ def test_every_latent_reaches_every_corner_and_every_pixel_every_latent(
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         (reached,) = torch.autograd.grad(logits[0, 0, corner[0], corner[1]], z, retain_graph=True)
         assert (reached != 0).all()
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_saved_model_of_every_preset_computes_the_same(preset: str, tmp_path: Path) -> None:
+    architecture = Architecture(preset, 32, 1, 3)
+    vae = VAE(architecture)
+    vae.initialise(torch.Generator().manual_seed(1))
+    config = ModelConfig(architecture, Preprocessing(size=32, channels=1), {}, {})
+    save_model(tmp_path, vae.state_dict(), config)
+    z = torch.randn((2, 3), generator=torch.Generator().manual_seed(2))
+    assert torch.equal(load(tmp_path, device="cpu").decode(z), torch.sigmoid(vae.decode(z)))
 
 
 def test_weights_depend_on_the_generator_alone() -> None:

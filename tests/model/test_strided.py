@@ -40,10 +40,14 @@ def _seed() -> None:
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("needs_gradient", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("innermost", [False, True])
 def test_outputs_and_gradients_are_those_of_pytorch(
-    channels: int, needs_gradient: bool, dtype: torch.dtype, tolerance: float
+    channels: int, needs_gradient: bool, dtype: torch.dtype, tolerance: float, innermost: bool
 ) -> None:
     for ours, theirs, maps in pairs_of_layers(channels, dtype):
+        if innermost:  # as weights and maps lie in training
+            ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            maps = maps.contiguous(memory_format=torch.channels_last)
         expected = results(theirs, maps, needs_gradient=needs_gradient)
         for found, known in zip(results(ours, maps, needs_gradient=needs_gradient), expected, strict=True):
             torch.testing.assert_close(found, known, rtol=tolerance, atol=10 * tolerance)
@@ -71,3 +75,12 @@ def test_gradients_are_those_of_finite_differences() -> None:
     layer = Double(2, 1).double()
     maps = torch.randn(1, 2, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(layer, (maps,))
+
+
+def test_an_exported_layer_is_pytorchs_own() -> None:
+    for layer, maps in ((Halve(1, 2), torch.zeros(1, 1, 4, 4)), (Double(2, 1), torch.zeros(1, 2, 4, 4))):
+        nodes = [
+            node for node in torch.export.export(layer, (maps,)).graph.nodes if node.op == "call_function"
+        ]
+        assert len(nodes) == 1
+        assert "conv" in nodes[0].name

@@ -149,12 +149,15 @@ def end(processes: Processes, folder: Path) -> None:
     train(dataset, ARCHITECTURE, PARTS, own / "parts", resume=True, processes=processes)
 
 
+PATIENCE = 180  # seconds, for what should take ten: a deadlock is a failure and no hanging test
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 def in_two_processes(stage: Callable[[Processes, Path], None], folder: Path) -> None:
     """Run a stage of this file under torchrun."""
-    done = subprocess.run([*TORCHRUN, __file__, stage.__name__, folder], capture_output=True, text=True)
+    done = subprocess.run(
+        [*TORCHRUN, __file__, stage.__name__, folder], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert not done.returncode, done.stderr
 
 
@@ -268,9 +271,11 @@ def test_a_batch_that_does_not_divide_is_refused_and_the_first_says_so(folder: P
 
 
 def until(reached: Callable[[], bool], *processes: subprocess.Popen[str]) -> None:
-    """Wait as long as all processes live."""
+    """Wait as long as all processes live, but not for ever."""
+    end = time.monotonic() + PATIENCE
     while not reached():
         assert all(process.poll() is None for process in processes)
+        assert time.monotonic() < end
         time.sleep(0.05)
 
 
@@ -293,12 +298,12 @@ def test_a_killed_process_ends_the_run_in_one_line_and_torchrun_resumes_it(
     first, second = start(0, run), start(1, elsewhere)
     until(lambda: bool(read_metrics(run)), first, second)
     second.kill()
-    said = first.communicate()[1].splitlines()
+    said = first.communicate(timeout=PATIENCE)[1].splitlines()
     assert first.returncode == 2
     assert [line for line in said if line.startswith("pellucid: ")] == said[-1:]
     assert "a process of this run was lost" in said[-1]
     assert "--resume" in said[-1]
-    assert second.communicate() == ("", "")
+    assert second.communicate(timeout=PATIENCE) == ("", "")
     assert not elsewhere.exists()
     load(run, device="cpu")
 
@@ -306,7 +311,7 @@ def test_a_killed_process_ends_the_run_in_one_line_and_torchrun_resumes_it(
     until(lambda: last_step(run) == 0, resumed)  # the rows after the checkpoint are cut
     until(lambda: last_step(run) > 0, resumed)
     resumed.terminate()
-    said = resumed.communicate()[1].splitlines()
+    said = resumed.communicate(timeout=PATIENCE)[1].splitlines()
     assert resumed.returncode
     assert [line for line in said if line.startswith("Stopped at step")]
     assert load(run, device="cpu").config.training["steps_taken"] >= last_step(run) > 0

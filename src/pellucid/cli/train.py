@@ -33,7 +33,7 @@ def train(
     diagonal: float | None = None,
     loss: str | None = None,
     latents: int | None = None,
-    preset: Literal["burgess", "photo"] | None = None,
+    preset: Literal["burgess", "broadcast", "photo"] | None = None,
     size: int = 64,
     channels: int | None = None,
     crop: Literal["whole", "center", "celeba"] | None = None,
@@ -76,7 +76,7 @@ def train(
         loss: Reconstruction losses to add up: mse, mae, cosine, ssim, cross_entropy, color_cross_entropy,
             with weights if wanted, e.g. `mse=1,ssim=0.5`. Default: mse,ssim; sprites cross_entropy.
         latents: How many latents, 1 to 512. Default: 32, sprites 10.
-        preset: The networks. Default: photo, sprites burgess.
+        preset: The networks. Default: photo, sprites broadcast.
         size: Pixels a side: 32, 64, 128 or 256.
         channels: 1 (grey) or 3 (RGB). Default: what the data have.
         crop: celeba (the face in an aligned photograph), center, or whole. Default: what fits the data.

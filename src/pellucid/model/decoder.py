@@ -53,7 +53,7 @@ class Place(nn.Module):
     def __init__(self, side: int, width: int) -> None:
         super().__init__()
         self.map = nn.Linear(2, width, bias=False)
-        line = torch.linspace(-1, 1, side)
+        line = torch.linspace(-1, 1, side, device="cpu")  # also where weights are still to come, on `meta`
         places = torch.cartesian_prod(line, line).flip(1)  # x changes fastest
         self.register_buffer("places", places, persistent=False)
 

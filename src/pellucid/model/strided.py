@@ -8,6 +8,9 @@ are computed in another way here (docs/performance.md says what each brought):
 - the gradient of a doubling layer's weights is computed as that of the halving layer it is the transpose of;
 - doubling onto one or three channels is a 2x2 convolution that gives 2x2 blocks of pixels as channels;
 - a picture of one channel is laid out as patches, so that its convolution is one matrix product.
+
+On other devices, and where PyTorch compiles or exports, they are PyTorch's own layers. Gradients cannot be
+differentiated once more, and what comes out must not be changed in place where it has few channels.
 """
 
 from typing import Any, cast
@@ -36,7 +39,7 @@ class Halve(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """See the class."""
-        if maps.device.type != "cpu":
+        if _is_for_pytorch(maps):
             return super().forward(maps)
         return cast(Tensor, _Halve.apply(maps, self.weight, self.bias))  # type: ignore[no-untyped-call]
 
@@ -49,7 +52,7 @@ class Double(nn.ConvTranspose2d):
 
     def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
         """See the class; `output_size` is there for PyTorch, and is always twice the size."""
-        if maps.device.type != "cpu":
+        if _is_for_pytorch(maps):
             return super().forward(maps)
         return cast(Tensor, _Double.apply(maps, self.weight, self.bias))  # type: ignore[no-untyped-call]
 
@@ -116,8 +119,14 @@ class _Double(torch.autograd.Function):
         )
 
 
+def _is_for_pytorch(maps: Tensor) -> bool:
+    return maps.device.type != "cpu" or torch.compiler.is_compiling()
+
+
 def _computing_type(maps: Tensor) -> torch.dtype:
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else maps.dtype
+    if torch.is_autocast_enabled("cpu") and maps.dtype != torch.float64:
+        return torch.get_autocast_dtype("cpu")
+    return maps.dtype
 
 
 def _innermost(maps: Tensor) -> Tensor:

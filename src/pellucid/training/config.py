@@ -117,12 +117,12 @@ def check_same_settings(now: Mapping[str, Any], then: Mapping[str, Any]) -> None
     Raises:
         ConfigError: Naming the first setting that differs.
     """
-    for key in sorted(now.keys() | then.keys()):
-        if now.get(key) != then.get(key):
-            raise ConfigError(
-                f"--resume goes on with the same settings, but {key} was {then.get(key)!r} and is now "
-                f"{now.get(key)!r}. Give the first command's settings, or train anew with another --out."
-            )
+    key = _first_difference(now, then)
+    if key is not None:
+        raise ConfigError(
+            f"--resume goes on with the same settings, but {key} was {then.get(key)!r} and is now "
+            f"{now.get(key)!r}. Give the first command's settings, or train anew with another --out."
+        )
 
 
 def check_same_everywhere(here: Mapping[str, Any], first: Mapping[str, Any]) -> None:
@@ -131,10 +131,16 @@ def check_same_everywhere(here: Mapping[str, Any], first: Mapping[str, Any]) -> 
     Raises:
         ConfigError: Naming the first setting that differs from those of the first process.
     """
-    for key in sorted(here.keys() | first.keys()):
-        if here.get(key) != first.get(key):
-            raise ConfigError(
-                f"expected the same data and settings in all processes, but {key} is {here.get(key)!r} in "
-                f"this one and {first.get(key)!r} in the first. Give all the same; where machines differ, "
-                "give --precision, too."
-            )
+    key = _first_difference(here, first)
+    if key is not None:
+        raise ConfigError(
+            f"expected the same data and settings in all processes, but {key} is {here.get(key)!r} in "
+            f"this one and {first.get(key)!r} in the first. Give all the same; where machines differ, "
+            "give --precision, too."
+        )
+
+
+def _first_difference(some: Mapping[str, Any], others: Mapping[str, Any]) -> str | None:
+    return next(
+        (key for key in sorted(some.keys() | others.keys()) if some.get(key) != others.get(key)), None
+    )

@@ -45,7 +45,7 @@ class Defaults:
 PHOTOGRAPHS = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, False, 60)
 FACES = Defaults("photo", 32, 4.0, (("mse", 1.0), ("ssim", 1.0)), 1e-3, True, 60)
 SIMULATED = replace(PHOTOGRAPHS, beta=2.0, most_epochs=None)  # people and scenes: there are always new ones
-BINARY = Defaults("burgess", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False, None, 1)
+BINARY = Defaults("broadcast", 10, 6.0, (("cross_entropy", 1.0),), 1e-3, False, None, 1)
 
 
 def defaults_for(kind: str, channels: int) -> Defaults:

@@ -1,5 +1,6 @@
 """The training loop: everything between a dataset and a run directory that holds a model."""
 
+import hashlib
 import json
 import math
 import os
@@ -190,13 +191,22 @@ class _Trainer:
         with self.processes.together():
             if resume and self.processes.leads:
                 position = self._resume()
-        position = Position(**json.loads(self.processes.text_of_first(json.dumps(asdict(position)))))
+        here = json.loads(
+            json.dumps({**self.settings, **asdict(self.config), "training images": self._rows()})
+        )
+        message = self.processes.text_of_first(json.dumps({"position": asdict(position), "settings": here}))
+        first = json.loads(message)
+        position = Position(**first["position"])
         with self.processes.together():
-            check_same_everywhere(self.settings, position.settings)
+            check_same_everywhere(here, first["settings"])
         if resume and not self.processes.alone:
             self._share(position.step)
         self.network = self.processes.averaged(_Pass(self.vae, self.processes))
         return position
+
+    def _rows(self) -> str:
+        """Which images are trained on: a folder's split may come from a file that one machine lacks."""
+        return hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()
 
     def _resume(self) -> Position:
         check_same_settings(self.settings, read_settings(self.run))
