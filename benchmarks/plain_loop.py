@@ -82,14 +82,26 @@ def loss_of(network: PlainVAE, images: Tensor, beta: float) -> Tensor:
     return errors + kl + (beta - 1) * total_correlation(z, mean, log_variance)
 
 
-def train(network: PlainVAE, images: Tensor, *, batch_size: int, beta: float) -> Iterator[float]:
-    """Train for as long as the caller likes; the loss of each step."""
+def train(
+    network: PlainVAE, images: Tensor, *, batch_size: int, beta: float, as_pellucid_for: int | None = None
+) -> Iterator[float]:
+    """Train for as long as the caller likes; the loss of each step.
+
+    The learning rate is constant and Adam's betas are PyTorch's; with `as_pellucid_for` steps, both are
+    Pellucid's: half a cosine to zero in so many steps, .9 and .99.
+    """
     loader = DataLoader(TensorDataset(images), batch_size=batch_size, shuffle=True, drop_last=True)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    betas = (0.9, 0.999) if as_pellucid_for is None else (0.9, 0.99)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, betas=betas)
+    step = 0
     while True:
         for (batch,) in loader:
+            if as_pellucid_for is not None:
+                done = min(1.0, step / as_pellucid_for)
+                optimizer.param_groups[0]["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * done))
             loss = loss_of(network, batch, beta)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            step += 1
             yield loss.item()

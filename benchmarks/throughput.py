@@ -8,7 +8,7 @@ up, then 12 that count (photographs: 6). Printed are the median images a second 
 and highest median of a round, peak memory, and the share of the machine's largest matrix product in
 bfloat16. The plain loop computes in float32, Pellucid as it does by itself (bfloat16 where the processor
 has it) and without validations, alignments and checkpoints on the way. `--curves` draws the losses of both
-loops, each of three seeds from the same first weights.
+loops, which then have the same recipe, each of three seeds from the same first weights.
 """
 
 import argparse
@@ -62,11 +62,19 @@ def plain_network(architecture: Architecture, seed: int = 0) -> PlainVAE:
     return network
 
 
-def plain_steps(data: Dataset, batch: int, seed: int = 0) -> Iterator[float]:
+def plain_steps(
+    data: Dataset,
+    batch: int,
+    *,
+    in_memory: int = IN_MEMORY,
+    seed: int = 0,
+    as_pellucid_for: int | None = None,
+) -> Iterator[float]:
     """The plain loop's losses; its images are drawn or decoded before it starts."""
-    images = data.batch(data.rows("train", at_most=IN_MEMORY))
+    images = data.batch(data.rows("train", at_most=in_memory))
     network = plain_network(architecture_of(data), seed)
-    return train(network, images, batch_size=batch, beta=BETA[data.preprocessing.channels])
+    beta = BETA[data.preprocessing.channels]
+    return train(network, images, batch_size=batch, beta=beta, as_pellucid_for=as_pellucid_for)
 
 
 def rates_of_plain(data: Dataset, batch: int) -> list[float]:
@@ -189,7 +197,7 @@ def table(found: list[dict[str, Any]], flops: dict[str, float], peak: float) -> 
 
 
 def draw_curves(picture: Path, source: str, steps: int = 1000, batch: int = 64) -> None:
-    """Losses of both loops, three seeds each: one seed, the same first weights in both."""
+    """Losses of both loops with one recipe, three seeds each: one seed, the same first weights in both."""
     import matplotlib.pyplot as plt
 
     data = open_dataset(source)
@@ -199,7 +207,7 @@ def draw_curves(picture: Path, source: str, steps: int = 1000, batch: int = 64) 
         for seed in range(3):
             torch.manual_seed(seed)
             if loop == "plain":
-                stream = plain_steps(data, batch, seed)
+                stream = plain_steps(data, batch, in_memory=steps * batch, seed=seed, as_pellucid_for=steps)
                 losses = np.array([next(stream) for _ in range(steps)])
             else:
                 losses = np.array([p.terms["loss"] for p in run_ours(data, batch, steps, 1, seed)])
@@ -207,6 +215,8 @@ def draw_curves(picture: Path, source: str, steps: int = 1000, batch: int = 64) 
             shown = np.arange(1, len(means) + 1) * window * batch / 1000
             axes.plot(shown, means, color=color, alpha=0.8, lw=1.2, label=loop if seed == 0 else None)
     axes.set(xlabel="thousand images", ylabel="loss, nats an image", yscale="log")
+    axes.yaxis.set_minor_formatter("{x:.0f}")
+    axes.yaxis.set_major_formatter("{x:.0f}")
     axes.legend(title="three seeds each", frameon=False)
     figure.savefig(picture, dpi=150)
 
