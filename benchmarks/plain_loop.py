@@ -87,8 +87,8 @@ def train(
 ) -> Iterator[float]:
     """Train for as long as the caller likes; the loss of each step.
 
-    The learning rate is constant and Adam's betas are PyTorch's; with `as_pellucid_for` steps, both are
-    Pellucid's: half a cosine to zero in so many steps, .9 and .99.
+    The learning rate is constant and Adam's betas are PyTorch's; with `as_pellucid_for` steps, the recipe is
+    Pellucid's: half a cosine to zero in so many steps, betas of .9 and .99, gradients clipped at 1,000 nats.
     """
     loader = DataLoader(TensorDataset(images), batch_size=batch_size, shuffle=True, drop_last=True)
     betas = (0.9, 0.999) if as_pellucid_for is None else (0.9, 0.99)
@@ -102,6 +102,8 @@ def train(
             loss = loss_of(network, batch, beta)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            if as_pellucid_for is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), 1000.0)
             optimizer.step()
             step += 1
             yield loss.item()
