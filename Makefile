@@ -1,7 +1,7 @@
 # make demo   set up, train on simulated people for about four minutes, explain what came out
 # make test   set up, run every test
 # make lint   format check, lint, types
-# make bench  training speed against a plain loop, some ten minutes on an idle machine; FACES=folder of CelebA
+# make bench  training speed against a plain loop, some twelve minutes on an idle machine; FACES=folder of CelebA
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed

@@ -91,7 +91,7 @@ def rates_of_plain(data: Dataset, batch: int) -> list[float]:
 
 
 def run_ours(data: Dataset, batch: int, steps: int, log_every: int, seed: int = 0) -> list[Progress]:
-    """Pellucid's own training, as `pellucid train` does it, from the data's usual source."""
+    """Pellucid's own training from the data's usual source; what the module's docstring names is left out."""
     defaults = defaults_for(data.kind, data.preprocessing.channels)
     config = TrainingConfig(
         objective=Objective("beta-tcvae", beta=BETA[data.preprocessing.channels], losses=defaults.losses),

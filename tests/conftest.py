@@ -32,12 +32,19 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    """200 grey pictures of a bright bar, whose place is all there is to know."""
+@pytest.fixture(scope="session")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 200 grey pictures of a bright bar, whose place is all there is to know."""
     chance = np.random.default_rng(0)
     pixels = np.zeros((200, 32, 32), np.uint8)
     for image, left in zip(pixels, chance.integers(0, 24, 200), strict=True):
         image[:, left : left + 8] = 255
-    np.save(tmp_path / "bars.npy", pixels)
-    return open_dataset(tmp_path / "bars.npy", size=32)
+    file = tmp_path_factory.mktemp("pictures") / "bars.npy"
+    np.save(file, pixels)
+    return file
+
+
+@pytest.fixture
+def dataset(bars: Path) -> Dataset:
+    """The pictures of a bar."""
+    return open_dataset(bars, size=32)

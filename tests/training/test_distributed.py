@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -56,7 +57,7 @@ PARTS = replace(
 STOPPED = 10  # the steps after which one of two processes is asked to stop
 
 
-def bars(folder: Path) -> Dataset:
+def pictures(folder: Path) -> Dataset:
     return open_dataset(folder / "bars.npy", size=32, cache=folder / "cache")
 
 
@@ -114,7 +115,7 @@ def told(work: Callable[[], object]) -> str:
 
 def begin(processes: Processes, folder: Path) -> None:
     """Every objective, a run that one of the two is asked to stop, mistakes; each in a folder of its own."""
-    dataset = processes.in_turn(lambda: bars(folder))
+    dataset = processes.in_turn(lambda: pictures(folder))
     own = folder / f"of {processes.rank}"
     begun = partial(train, dataset, ARCHITECTURE, processes=processes)
     for name, config in OBJECTIVES.items():
@@ -144,7 +145,7 @@ def begin(processes: Processes, folder: Path) -> None:
 
 def end(processes: Processes, folder: Path) -> None:
     """The last part of the stopped run, whose checkpoint only the first process has."""
-    dataset = processes.in_turn(lambda: bars(folder))
+    dataset = processes.in_turn(lambda: pictures(folder))
     own = folder / f"of {processes.rank}"
     train(dataset, ARCHITECTURE, PARTS, own / "parts", resume=True, processes=processes)
 
@@ -162,14 +163,10 @@ def in_two_processes(stage: Callable[[Processes, Path], None], folder: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures of a bar, and what two processes have made of them."""
     folder = tmp_path_factory.mktemp("two")
-    chance = np.random.default_rng(0)
-    pixels = np.zeros((200, 32, 32), np.uint8)
-    for image, left in zip(pixels, chance.integers(0, 24, 200), strict=True):
-        image[:, left : left + 8] = 255
-    np.save(folder / "bars.npy", pixels)
+    shutil.copy(bars, folder / "bars.npy")
     in_two_processes(begin, folder)
     return folder
 
@@ -177,7 +174,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> Path:
     """The undisturbed run of one process."""
-    train(bars(folder), ARCHITECTURE, PARTS, folder / "whole", device="cpu")
+    train(pictures(folder), ARCHITECTURE, PARTS, folder / "whole", device="cpu")
     return folder / "whole"
 
 
@@ -209,7 +206,7 @@ def test_gradients_averaged_over_processes_are_those_of_one(folder: Path) -> Non
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_two_processes_give_the_losses_and_weights_of_one(folder: Path, tmp_path: Path, name: str) -> None:
-    train(bars(folder), ARCHITECTURE, OBJECTIVES[name], tmp_path / "one", device="cpu")
+    train(pictures(folder), ARCHITECTURE, OBJECTIVES[name], tmp_path / "one", device="cpu")
     two = folder / "of 0" / name
     assert losses(two) == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     assert farthest(two, tmp_path / "one") < 1e-4
@@ -228,7 +225,7 @@ def test_two_then_one_then_two_processes_go_on_with_the_same_run(folder: Path, w
         if progress.step == 2 * STOPPED:
             signal.raise_signal(signal.SIGTERM)
 
-    middle = train(bars(folder), ARCHITECTURE, PARTS, parts, resume=True, device="cpu", on_progress=stop)
+    middle = train(pictures(folder), ARCHITECTURE, PARTS, parts, resume=True, device="cpu", on_progress=stop)
     assert (middle.finished, middle.steps) == (False, 2 * STOPPED)
     in_two_processes(end, folder)
     assert [row["step"] for row in read_metrics(parts) if "loss" in row] == list(range(1, 31))

@@ -129,14 +129,11 @@ train(open_dataset(data, size=32), Architecture("burgess", 32, 1, 3), config, ru
 
 
 @pytest.mark.parametrize("objective", ["beta-tcvae", "factor-vae"])
-def test_killed_and_resumed_is_bit_for_bit_undisturbed(
-    dataset: Dataset, tmp_path: Path, objective: str
-) -> None:
-    data = str(tmp_path / "bars.npy")
+def test_killed_and_resumed_is_bit_for_bit_undisturbed(bars: Path, tmp_path: Path, objective: str) -> None:
 
     def start(run: str, *, kill_at: int | None = None) -> None:
         resume = (tmp_path / run / CHECKPOINT).exists()
-        arguments = [sys.executable, "-c", KILLED, data, str(tmp_path / run), str(resume), objective]
+        arguments = [sys.executable, "-c", KILLED, str(bars), str(tmp_path / run), str(resume), objective]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
             assert process.stdout is not None
             for line in process.stdout:

@@ -60,15 +60,14 @@ class Double(nn.ConvTranspose2d):
 class _Halve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        dtype = _computing_type(maps)
-        maps, low = _innermost(maps.to(dtype)), _innermost(weight.to(dtype))
         ctx.weight_type = weight.dtype
+        maps, low, bias = _prepared(maps, weight, bias)
         if maps.shape[1] == 1 and not ctx.needs_input_grad[0]:
             patches = _patches(maps)
             ctx.save_for_backward(patches, low)
-            return _match(patches, low, maps.shape, bias.to(dtype))
+            return _match(patches, low, maps.shape, bias)
         ctx.save_for_backward(maps, low)
-        return torch.conv2d(maps, low, bias.to(dtype), stride=2, padding=1)
+        return torch.conv2d(maps, low, bias, stride=2, padding=1)
 
     @staticmethod
     @once_differentiable
@@ -82,23 +81,18 @@ class _Halve(torch.autograd.Function):
             for_weight = (_rows(gradient).T @ seen).view(weight.shape)
         else:
             for_weight = _weight_gradient(gradient, seen, weight)
-        return (
-            for_maps,
-            _laid_out_like(weight, for_weight, ctx.weight_type),
-            _sum_of_pixels(gradient, ctx.weight_type),
-        )
+        return for_maps, *_for_parameters(weight, for_weight, gradient, ctx.weight_type)
 
 
 class _Double(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        dtype = _computing_type(maps)
-        maps, low = _innermost(maps.to(dtype)), _innermost(weight.to(dtype))
         ctx.weight_type = weight.dtype
+        maps, low, bias = _prepared(maps, weight, bias)
         ctx.save_for_backward(maps, low)
         if weight.shape[1] <= _FEW:
-            return _double_onto_few(maps, low, bias.to(dtype))
-        return torch.conv_transpose2d(maps, low, bias.to(dtype), stride=2, padding=1)
+            return _double_onto_few(maps, low, bias)
+        return torch.conv_transpose2d(maps, low, bias, stride=2, padding=1)
 
     @staticmethod
     @once_differentiable
@@ -112,11 +106,7 @@ class _Double(torch.autograd.Function):
         else:
             for_maps = torch.conv2d(gradient, weight, stride=2, padding=1)
             for_weight = _weight_gradient(maps, gradient, weight)
-        return (
-            for_maps,
-            _laid_out_like(weight, for_weight, ctx.weight_type),
-            _sum_of_pixels(gradient, ctx.weight_type),
-        )
+        return for_maps, *_for_parameters(weight, for_weight, gradient, ctx.weight_type)
 
 
 def _is_for_pytorch(maps: Tensor) -> bool:
@@ -127,6 +117,12 @@ def _computing_type(maps: Tensor) -> torch.dtype:
     if torch.is_autocast_enabled("cpu") and maps.dtype != torch.float64:
         return torch.get_autocast_dtype("cpu")
     return maps.dtype
+
+
+def _prepared(maps: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """In the type to compute in, channels innermost."""
+    dtype = _computing_type(maps)
+    return _innermost(maps.to(dtype)), _innermost(weight.to(dtype)), bias.to(dtype)
 
 
 def _innermost(maps: Tensor) -> Tensor:
@@ -150,13 +146,14 @@ def _weight_gradient(
     return cast(Tensor, gradients[1])
 
 
-def _laid_out_like(weight: Tensor, gradient: Tensor, dtype: torch.dtype) -> Tensor:
-    """With the weight's strides, by which DistributedDataParallel and the optimiser find things in memory."""
-    return torch.empty_like(weight, dtype=dtype).copy_(gradient)
+def _for_parameters(
+    weight: Tensor, for_weight: Tensor, gradient: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the weight, with its strides, and of the bias.
 
-
-def _sum_of_pixels(gradient: Tensor, dtype: torch.dtype) -> Float[Tensor, " channel"]:
-    return gradient.sum((0, 2, 3)).to(dtype)
+    By the strides, DistributedDataParallel and the optimiser find things in memory.
+    """
+    return torch.empty_like(weight, dtype=dtype).copy_(for_weight), gradient.sum((0, 2, 3)).to(dtype)
 
 
 def _patches(maps: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "patch 16"]:

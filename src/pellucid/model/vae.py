@@ -42,7 +42,7 @@ class VAE(nn.Module):
         """Draw every weight anew from `generator`: normal, of variance 2 / fan-in; biases zero.
 
         Signals keep their size through layers with ReLU (He et al. 2015, arXiv:1502.01852, eq. 10), where
-        PyTorch's own rule shrinks them 2.4 times in each: thousands of steps until the first latent says
+        PyTorch's own rule shrinks them 2.4 times in each: hundreds of steps until the first latent says
         something. The last layer of each network gets a quarter of that variance, to begin with a small
         KL and with grey.
         """

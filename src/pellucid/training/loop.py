@@ -165,7 +165,7 @@ class _Trainer:
         )
         self.adversary = self._adversary() if config.objective.name == "factor-vae" else None
         self.settings = settings_of(config, architecture, dataset, self.precision)
-        self.network: nn.Module = _Pass(self.vae, ALONE)
+        self.network: nn.Module  # once all processes have begun, in `start`
 
     def _adversary(self) -> Adversary:
         return Adversary(
