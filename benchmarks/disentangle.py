@@ -1,12 +1,14 @@
 """Minutes until sprites come apart: recipes side by side, several seeds each.
 
-python benchmarks/disentangle.py OUT [--minutes 20] [--seeds 5] [--recipes peers,plain,pellucid]
+python benchmarks/disentangle.py OUT --pace  # images a second of each recipe, on a quiet machine
+python benchmarks/disentangle.py OUT [--minutes 20] [--seeds 5] [--recipes plain,pellucid] [--parallel 2]
 python benchmarks/disentangle.py OUT --figure time.png --table
 
-Trains what is missing in OUT with all processors (`--parallel 2`: two runs at a time, with half of them
-each) and keeps the weights of some moments. Afterwards each moment is measured on 10,000 held-out sprites:
-4-factor MIG (posterior means, 20 bins; shape left out), reconstruction with a sampled z (BCE, nats), KL,
-active latents, and how far one latent follows rotation up to each shape's symmetry.
+Trains what is missing in OUT and keeps the weights of some moments. A minute is as many images as the recipe
+sees in one with all processors to itself (`PACE`), so that runs may share the machine with each other. Each
+moment is measured on 10,000 held-out sprites: 4-factor MIG (posterior means, 20 bins; shape left out),
+reconstruction with a sampled z (BCE, nats), KL, active latents, and how far one latent follows rotation up to
+each shape's symmetry.
 
 `peers` and `plain` are the plain loop beside this file (lr 5e-4, β=6.4; and lr 1e-3 to 0 by half a cosine,
 β=6; PyTorch's own first weights), `pellucid` is what `pellucid train sprites` does by itself.
@@ -20,9 +22,11 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +51,21 @@ from pellucid.training.loop import train as train_ours
 IMAGES = 10_000
 MOMENTS = 16
 SYMMETRIES = (4, 2, 1)  # of square, ellipse and heart
+PACE = {"peers": 1_290, "plain": 1_290, "pellucid": 2_170}
+"""Images a second on two processors, start, data and checkpoints included: `pellucid` by `--pace` while other
+programs took some of the machine, the plain loop as in docs/performance.md on a quiet one."""
+BATCH = 64
 COLORS = {"peers": "tab:gray", "plain": "tab:orange", "pellucid": "tab:blue"}
 
 
 def moments(minutes: float) -> list[float]:
     """Minutes at which weights are kept: closer at the start."""
     return [minutes * (i / MOMENTS) ** 1.5 for i in range(1, MOMENTS + 1)]
+
+
+def steps_of(recipe: str, minutes: float) -> int:
+    """As many steps as the recipe takes in so many minutes."""
+    return round(minutes * 60 * PACE[recipe] / BATCH)
 
 
 def train_plain(run: Path, data: Dataset, recipe: str, seed: int, minutes: float) -> None:
@@ -63,28 +76,28 @@ def train_plain(run: Path, data: Dataset, recipe: str, seed: int, minutes: float
     rate, beta = (5e-4, 6.4) if peers else (1e-3, 6.0)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     rows, chance = data.rows("train"), np.random.Generator(np.random.PCG64(seed))
-    waiting, start, spent = moments(minutes), time.monotonic(), 0.0
-    while waiting:
+    waiting, steps = moments(minutes), steps_of(recipe, minutes)
+    for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate if peers else rate * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / minutes)))
-        loss = loss_of(network, data.batch(chance.choice(rows, 64)), beta)
+            group["lr"] = rate if peers else rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        loss = loss_of(network, data.batch(chance.choice(rows, BATCH)), beta)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        spent = (time.monotonic() - start) / 60
-        if spent >= waiting[0]:
+        if (step + 1) / steps >= waiting[0] / minutes - 1e-9:
             save_file(network.state_dict(), run / f"minute-{waiting.pop(0):.2f}.safetensors")
 
 
 def train_pellucid(run: Path, data: Dataset, seed: int, minutes: float) -> None:
-    """Train as `pellucid train sprites --minutes M --seed S` does, saving more often."""
+    """Train as `pellucid train sprites --steps N --seed S` does, saving more often."""
+    steps = steps_of("pellucid", minutes)
     config, architecture = settings_for(
-        data, objective="beta-tcvae", minutes=minutes, seed=seed, checkpoint_minutes=minutes / 100
+        data, objective="beta-tcvae", steps=steps, seed=seed, checkpoint_minutes=0.1
     )
     waiting = moments(minutes)
 
     def keep(progress: Progress) -> None:
-        if progress.seconds / 60 >= waiting[0]:
+        if waiting and progress.fraction >= waiting[0] / minutes:
             shutil.copy(run / "run" / WEIGHTS, run / f"minute-{waiting.pop(0):.2f}.safetensors")
 
     train_ours(data, architecture, config, run / "run", on_progress=keep)
@@ -202,6 +215,16 @@ def table(found: dict[str, list[dict[str, dict[str, Any]]]]) -> str:
     return "\n".join(lines)
 
 
+def pace(recipe: str, minutes: float = 0.75) -> float:
+    """Images a second of a recipe with this process alone on the machine, starting included."""
+    data, start = open_dataset("sprites"), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder)
+        train = train_pellucid if recipe == "pellucid" else partial(train_plain, recipe=recipe)
+        train(run=run, data=data, seed=0, minutes=minutes)
+    return steps_of(recipe, minutes) * BATCH / (time.monotonic() - start)
+
+
 def train_one(out: Path, recipe: str, seed: int, minutes: float) -> None:
     """In a process of its own."""
     run, data = out / f"{recipe}-seed-{seed}", open_dataset("sprites")
@@ -240,12 +263,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--recipes", default="peers,plain,pellucid")
     parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--pace", action="store_true")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         train_one(chosen.out, chosen.one[0], int(chosen.one[1]), chosen.minutes)
+        return
+    if chosen.pace:
+        for recipe in chosen.recipes.split(","):
+            print(f"{recipe}: {pace(recipe):,.0f} images/s")
         return
     if not chosen.figure and not chosen.table:
         train_missing(chosen)

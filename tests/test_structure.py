@@ -19,8 +19,11 @@ ORDER = (
     "metrics",
     "training",
     "latents",
+    "anomaly",
+    "comparison",
     "sweep",
     "report",
+    "reproduction",
     "terminal",
     "cli",
 )

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Architecture": "pellucid.model.architecture",
     "Dataset": "pellucid.data.dataset",
+    "Detector": "pellucid.anomaly.detector",
     "LOSSES": "pellucid.objective.reconstruction",
     "Model": "pellucid.model.predictor",
     "Objective": "pellucid.objective.objectives",
@@ -18,10 +19,13 @@ _HOME = {
     "Posterior": "pellucid.model.posterior",
     "Preprocessing": "pellucid.data.images",
     "TrainingConfig": "pellucid.training.config",
+    "compare": "pellucid.comparison.compare",
     "load": "pellucid.model.predictor",
+    "load_detector": "pellucid.anomaly.storage",
     "open_dataset": "pellucid.data.store",
     "read_latents": "pellucid.latents.names",
     "reconstruction_losses": "pellucid.objective.reconstruction",
+    "save_detector": "pellucid.anomaly.storage",
     "train": "pellucid.training.loop",
 }
 
@@ -29,20 +33,27 @@ __all__ = [
     "LOSSES",
     "Architecture",
     "Dataset",
+    "Detector",
     "Model",
     "Objective",
     "PellucidError",
     "Posterior",
     "Preprocessing",
     "TrainingConfig",
+    "compare",
     "load",
+    "load_detector",
     "open_dataset",
     "read_latents",
     "reconstruction_losses",
+    "save_detector",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from pellucid.anomaly.detector import Detector
+    from pellucid.anomaly.storage import load_detector, save_detector
+    from pellucid.comparison.compare import compare
     from pellucid.data.dataset import Dataset
     from pellucid.data.images import Preprocessing
     from pellucid.data.store import open_dataset

@@ -17,6 +17,7 @@ from pellucid.latents.activity import Activity
 from pellucid.latents.names import (
     LatentRecord,
     LatentTable,
+    mark,
     read_latents,
     rename,
     suggest,
@@ -132,6 +133,21 @@ def test_a_name_can_be_taken_away_and_given_to_another(table: LatentTable) -> No
 def test_a_latent_that_is_not_there_is_not_named(table: LatentTable, latent: int) -> None:
     with pytest.raises(LatentError, match="z0 to z3"):
         rename(table, latent, "hat")
+    with pytest.raises(LatentError, match="z0 to z3"):
+        mark(table, latent, nuisance=True)
+
+
+def test_a_mark_stays_through_new_names_measurements_and_suggestions(
+    table: LatentTable, tmp_path: Path
+) -> None:
+    marked = mark(measured(table, [1.0, 2.0, 3.0, 0.0]), 1, nuisance=True)
+    later = rename(measured(suggest(marked, [tracks(1, "Hat", 0.9)]), [3.0, 2.0, 1.0, 0.0]), 1, "cap")
+    assert [record.nuisance for record in later.records] == [False, True, False, False]
+    assert later.active() == [0, 1, 2]
+    assert later.identity() == [0, 2]
+    write_latents(tmp_path, later)
+    assert read_latents(tmp_path, 4) == later
+    assert mark(later, 1, nuisance=False).identity() == [0, 1, 2]
 
 
 @given(st.text(max_size=70))
@@ -266,6 +282,8 @@ HOSTILE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "name of another": ({}, {"name": "CAP"}),
     "long evidence": ({}, {"evidence": "x" * 301}),
     "evidence with an escape": ({}, {"evidence": "\x1b[2J"}),
+    "number for a mark": ({}, {"nuisance": 1}),
+    "no mark": ({}, {"nuisance": None}),
     "range turned round": ({}, {"low": 1.0, "high": -1.0}),
     "half a range": ({}, {"low": 1.0}),
 }

@@ -9,7 +9,21 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from pellucid import __version__
-from pellucid.cli import demo, latents, metrics, name, sweep, train, traverse
+from pellucid.cli import (
+    compare,
+    demo,
+    detect,
+    detector,
+    gallery,
+    latents,
+    metrics,
+    name,
+    reproduce,
+    same,
+    sweep,
+    train,
+    traverse,
+)
 from pellucid.errors import PellucidError
 
 app = App(
@@ -24,7 +38,13 @@ app.command(latents.latents)
 app.command(name.name)
 app.command(traverse.traverse)
 app.command(metrics.metrics)
+app.command(detector.detector)
+app.command(detect.detect)
+app.command(compare.compare)
+app.command(gallery.gallery)
+app.command(same.same)
 app.command(sweep.sweep)
+app.command(reproduce.reproduce)
 app.command(demo.demo)
 
 

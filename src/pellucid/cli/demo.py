@@ -2,17 +2,26 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.cli.describing import describe
+from pellucid.cli.detector import detector as fit_detector
 from pellucid.cli.opening import MEASURED
-from pellucid.terminal import say, training_bar
+from pellucid.terminal import say, spinner, training_bar
+
+if TYPE_CHECKING:
+    from pellucid.data.dataset import Dataset
+    from pellucid.latents.names import LatentTable
+    from pellucid.model.predictor import Model
+
+_NORMAL, _STRANGE = 1_000, 1_000
 
 
 def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
-    """The whole story on built-in data: train on simulated people, name the latents, write the report.
+    """The whole story on built-in data: train on simulated people, name the latents, judge, compare.
 
     Args:
-        out: Where the run goes; an earlier demo there is replaced.
+        out: Where the run and the figures go; an earlier demo there is replaced.
         minutes: Minutes of training.
     """
     import shutil
@@ -34,15 +43,62 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     if not trained.finished:
         say("Stopped. Run the demo again to start over.")
         sys.exit(130)
-    rows = dataset.rows("held-out", at_most=MEASURED)
-    _, table = describe(trained.model, dataset, rows, suggest=True)
+    model, rows = trained.model, dataset.rows("held-out", at_most=MEASURED)
+    _, table = describe(model, dataset, rows, suggest=True)
     strongest = table.order()[0]
     photos = dataset.batch(rows[:: len(rows) // 6][:6])
-    save_traversal(traverse_latents(trained.model, table, photo=photos[:1]), out / "latents.png")
-    save_traversal(traverse_seeds(trained.model, table, photos=photos, latent=strongest), out / "seeds.png")
+    save_traversal(traverse_latents(model, table, photo=photos[:1]), out / "latents.png")
+    save_traversal(traverse_seeds(model, table, photos=photos, latent=strongest), out / "seeds.png")
+    say("\nIs it like the people it knows? People against scenes without any:")
+    fit_detector(
+        run, normal="people", skip=900_000, limit=_NORMAL, anomalous="scenes", anomalous_limit=_STRANGE
+    )
+    with spinner("explaining and comparing"):
+        _explain(model, run, out)
+        sentence = _compare(model, table, run, out, dataset)
+    print(f"One person without and with sunglasses. {sentence}")
     say(
         f"\nLook at:\n  {run / 'report.html'}    the report: start here"
         f"\n  {out / 'latents.png'}    every active latent of one person, swept"
         f"\n  {out / 'seeds.png'}    the strongest latent, swept on six people"
+        f"\n  {out / 'not-a-person.png'}    why a scene is not taken for a person"
+        f"\n  {out / 'person.png'}    why a person is"
+        f"\n  {out / 'sunglasses.png'}    what differs between two pictures of one person"
         f'\nThen: pellucid name {run} z{strongest} "my own name"'
     )
+
+
+def _explain(model: "Model", run: Path, out: Path) -> None:
+    """One verdict of each kind, on pictures that the detector has not seen."""
+    from pellucid.anomaly.storage import load_detector
+    from pellucid.data.store import open_dataset
+    from pellucid.report.explanation import explanation_figure
+    from pellucid.report.figures import save_figure
+
+    judge = load_detector(model, run)
+    for source, file in (("scenes", "not-a-person.png"), ("people", "person.png")):
+        unseen = open_dataset(source, skip=950_000, limit=1)
+        (explanation,) = judge.explain(unseen.batch(unseen.rows("all")), names=[f"{source}, number 950,000"])
+        save_figure(explanation_figure(explanation), out / file)
+
+
+def _compare(model: "Model", table: "LatentTable", run: Path, out: Path, dataset: "Dataset") -> str:
+    """One simulated person with and without sunglasses; what changes from picture to picture is nuisance."""
+    from pellucid.comparison.compare import compare
+    from pellucid.data.people import NUISANCE, person, render
+    from pellucid.latents.names import mark, write_latents
+    from pellucid.report.comparison import save_comparison
+
+    nuisances = {name.replace("_", " ") for name in NUISANCE}
+    for record in table.records:
+        table = mark(table, record.index, nuisance=record.suggested and record.name in nuisances)
+    write_latents(run, table)
+    size = dataset.preprocessing.size
+    comparison = compare(
+        model,
+        render(person(3, azimuth=-10), size),
+        render(person(3, azimuth=-10, sunglasses=1), size),
+        table=table,
+    )
+    save_comparison(comparison, out / "sunglasses.png")
+    return comparison.sentence

@@ -57,6 +57,7 @@ def latents_record(cards: "Sequence[Card]", table: "LatentTable", images: int) -
                 "name": r.name,
                 "suggested": r.suggested,
                 "evidence": r.evidence,
+                "nuisance": r.nuisance,
                 "active": r.active,
                 "kl": r.kl,
                 "variance": r.variance,
@@ -94,6 +95,14 @@ def _print_latents(cards: "Sequence[Card]", table: "LatentTable", images: int) -
         printed.add_column(column, justify=side)  # type: ignore[arg-type]
     for card in cards:
         tracked = ", ".join(f"{t.attribute} {t.statistic} {t.value:.2f}" for t in card.tracks[:3])
-        label = card.label + (" (suggested)" if card.suggested else "")
+        marks = [
+            word
+            for word, said in (
+                ("suggested", card.suggested),
+                ("nuisance", table.records[card.latent].nuisance),
+            )
+            if said
+        ]
+        label = card.label + (f" ({', '.join(marks)})" if marks else "")
         printed.add_row(label, f"{card.kl:.2f}", f"{card.variance:.2f}", tracked)
     Console().print(printed, markup=False)

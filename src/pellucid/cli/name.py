@@ -17,12 +17,13 @@ def name(
     *,
     suggest: bool = False,
     clear: bool = False,
+    nuisance: bool | None = None,
     data: str | None = None,
     skip: int = 0,
     limit: int | None = None,
     json: bool = False,
 ) -> None:
-    """Name a latent, have names suggested from the attributes that latents track, or list the names.
+    """Name a latent, mark it as nuisance, have names suggested from attributes, or list the names.
 
     Args:
         run: A run directory.
@@ -30,41 +31,59 @@ def name(
         new_name: What to call it from now on.
         suggest: Name the unnamed ones from attributes, with the evidence, marked as suggested.
         clear: Take the latent's name away.
+        nuisance: Mark the latent as one that changes from picture to picture of the same thing (light, pose,
+            sunglasses), so that `compare` and `gallery` leave it out of their verdict; or unmark it.
         data: With --suggest: images with attributes. Default: the held-out images of the training data.
         skip: Leave out the first images of --data by name.
         limit: Use no more than this many images of --data.
         json: Print the names as JSON.
     """
-    from pellucid.latents.names import read_latents, rename, write_latents
+    from pellucid.latents.names import mark, read_latents, rename, write_latents
     from pellucid.model.directory import read_config
 
     if suggest:
-        if latent is not None or clear:
+        if latent is not None or clear or nuisance is not None:
             raise ConfigError("expected either a latent or --suggest, got both.")
         model, dataset, rows = open_run(run, data, skip, limit, "auto")
         _, table = describe(model, dataset, rows, suggest=True, quiet=True)
     else:
         config, _ = read_config(run)
         table = read_latents(run, config.architecture.latents)
+        if latent is None and nuisance is not None:
+            raise ConfigError("expected a latent to mark: pellucid name RUN z17 --nuisance.")
         if latent is not None:
-            if (new_name is None) != clear:
-                raise ConfigError('expected a name or --clear: pellucid name RUN z17 "sunglasses".')
+            renamed = new_name is not None or clear
+            if (new_name is not None and clear) or not (renamed or nuisance is not None):
+                raise ConfigError(
+                    "expected one of a name, --clear, --nuisance and --no-nuisance: "
+                    'pellucid name RUN z17 "sunglasses".'
+                )
             index = table.find(latent)
-            table = rename(table, index, None if clear else new_name)
+            if renamed:
+                table = rename(table, index, new_name)
+            if nuisance is not None:
+                table = mark(table, index, nuisance=nuisance)
             write_latents(run, table)
             if table.records[index].active is False:
                 say(f"Note: z{index} is inactive: tables and traversals leave it out, unless you ask for it.")
-    named = [record for record in table.records if record.name is not None]
+    named = [record for record in table.records if record.name is not None or record.nuisance]
     if json:
         print_json(
             [
-                {"latent": f"z{r.index}", "name": r.name, "suggested": r.suggested, "evidence": r.evidence}
+                {
+                    "latent": f"z{r.index}",
+                    "name": r.name,
+                    "suggested": r.suggested,
+                    "evidence": r.evidence,
+                    "nuisance": r.nuisance,
+                }
                 for r in named
             ]
         )
     else:
         for record in named:
-            marked = f"  (suggested: {record.evidence})" if record.suggested else ""
-            print(f"z{record.index:<3} {record.name}{marked}")
+            marked = "  (nuisance)" if record.nuisance else ""
+            marked += f"  (suggested: {record.evidence})" if record.suggested else ""
+            print(f"z{record.index:<3} {record.name or '-'}{marked}")
         if not named:
             print("No latent has a name yet.")

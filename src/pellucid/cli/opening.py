@@ -45,37 +45,49 @@ def open_training_data(
     return dataset
 
 
-def open_run(
-    run: Path, data: str | None, skip: int, limit: int | None, device: str
-) -> "tuple[Model, Dataset, Any]":
-    """The run's model and images to look at: held-out ones of its own data, or all of other `data`."""
+def open_images(model: "Model", source: str, skip: int = 0, limit: int | None = None) -> "Dataset":
+    """Images from anywhere, prepared as those that the model was trained on."""
     from pellucid.data.builtin import BUILTIN
     from pellucid.data.store import open_dataset
-    from pellucid.model.predictor import load
 
-    model = load(run, device=device)
-    pre, origin = model.config.preprocessing, model.config.data
-    own = data is None
-    if own and not {"source", "skip", "limit", "fingerprint"} <= origin.keys():
-        raise RunError(f"{run}: its config does not say what it was trained on. Name images with --data.")
-    source = str(origin["source"]) if data is None else data
+    pre = model.config.preprocessing
     with counting_bar("reading images") as advance:
-        dataset = open_dataset(
+        return open_dataset(
             source,
             size=pre.size,
             channels=pre.channels,
             crop=None if source in BUILTIN else pre.crop,  # drawn at their size, so never cropped
-            skip=int(origin["skip"]) if own else skip,
-            limit=origin["limit"] if own else limit,
+            skip=skip,
+            limit=limit,
             progress=advance,
         )
-    if own and dataset.fingerprint != origin["fingerprint"]:
+
+
+def open_own_images(model: "Model") -> "Dataset":
+    """The images that the model was trained on, as they were then."""
+    origin = model.config.data
+    if not {"source", "skip", "limit", "fingerprint"} <= origin.keys():
+        raise RunError(
+            f"{model.directory}: its config does not say what it was trained on. Name images with --data."
+        )
+    dataset = open_images(model, str(origin["source"]), int(origin["skip"]), origin["limit"])
+    if dataset.fingerprint != origin["fingerprint"]:
         raise ConfigError(
             f"{origin['source']}: expected the images of the training, but they have changed, so "
             "which were held out is unknown. Name images with --data."
         )
-    split = held_out_split(model, dataset)
-    return model, dataset, dataset.rows(split, at_most=MEASURED)
+    return dataset
+
+
+def open_run(
+    run: Path, data: str | None, skip: int, limit: int | None, device: str
+) -> "tuple[Model, Dataset, Any]":
+    """The run's model and images to look at: held-out ones of its own data, or all of other `data`."""
+    from pellucid.model.predictor import load
+
+    model = load(run, device=device)
+    dataset = open_own_images(model) if data is None else open_images(model, data, skip, limit)
+    return model, dataset, dataset.rows(held_out_split(model, dataset), at_most=MEASURED)
 
 
 def held_out_split(model: "Model", dataset: "Dataset") -> Literal["held-out", "all"]:

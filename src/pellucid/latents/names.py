@@ -13,6 +13,7 @@ from typing import Any
 from pellucid.errors import LatentError, RunError
 from pellucid.latents.activity import Activity
 from pellucid.latents.tracking import Tracking
+from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 
 LATENTS = "latents.json"
@@ -41,6 +42,8 @@ class LatentRecord:
         active: KL > 0.1 nat and variance > 0.01.
         low: 1 % quantile of the posterior mean.
         high: 99 % quantile of the posterior mean.
+        nuisance: Whether a person said that it changes from picture to picture of the same thing, such as
+            light: comparisons leave it out of the verdict.
     """
 
     index: int
@@ -52,6 +55,7 @@ class LatentRecord:
     active: bool | None = None
     low: float | None = None
     high: float | None = None
+    nuisance: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,10 @@ class LatentTable:
     def active(self) -> list[int]:
         """The active latents, the one with the largest KL first; none before they are measured."""
         return [index for index in self.order() if self.records[index].active]
+
+    def identity(self) -> list[int]:
+        """The active latents that are not marked as nuisance, the one with the largest KL first."""
+        return [index for index in self.active() if not self.records[index].nuisance]
 
     def find(self, latent: str) -> int:
         """The index of `z17`, `17` or a name, in whatever case.
@@ -147,12 +155,35 @@ def rename(
     Raises:
         LatentError: If there is no such latent, or the name is refused.
     """
-    if not 0 <= latent < len(table.records):
-        raise LatentError(f"expected a latent from z0 to z{len(table.records) - 1}, got z{latent}.")
     cleaned = None if name is None else _clean(name)
+    _check_there(table, latent)
     if cleaned is not None and (reason := _refusal(table, latent, cleaned)):
         raise LatentError(reason)
-    record = replace(table.records[latent], name=cleaned, suggested=suggested, evidence=evidence)
+    return _changed(table, latent, name=cleaned, suggested=suggested, evidence=evidence)
+
+
+def mark(table: LatentTable, latent: int, *, nuisance: bool) -> LatentTable:
+    """Say whether a latent is a nuisance: whether it changes from picture to picture of the same thing.
+
+    Args:
+        table: The names and marks so far.
+        latent: Its index.
+        nuisance: True for what comparisons are to leave out (light, pose, sunglasses), False for identity.
+
+    Raises:
+        LatentError: If there is no such latent.
+    """
+    _check_there(table, latent)
+    return _changed(table, latent, nuisance=nuisance)
+
+
+def _check_there(table: LatentTable, latent: int) -> None:
+    if not 0 <= latent < len(table.records):
+        raise LatentError(f"expected a latent from z0 to z{len(table.records) - 1}, got z{latent}.")
+
+
+def _changed(table: LatentTable, latent: int, **changes: Any) -> LatentTable:
+    record = replace(table.records[latent], **changes)
     return LatentTable((*table.records[:latent], record, *table.records[latent + 1 :]))
 
 
@@ -272,6 +303,13 @@ def read_latents(run: str | os.PathLike[str], latents: int) -> LatentTable:
     return table
 
 
+def table_of(model: Model) -> LatentTable:
+    """What the model's run says of its latents; nothing where it has no run."""
+    if model.directory is not None:
+        return read_latents(model.directory, model.latents)
+    return LatentTable(tuple(LatentRecord(index) for index in range(model.latents)))
+
+
 def _malformed(table: LatentTable, index: int, record: Any) -> str | None:
     """What is wrong with one entry of latents.json, or None; `table` holds the entries before it."""
     if not isinstance(record, Mapping) or set(record) != {field.name for field in fields(LatentRecord)}:
@@ -303,4 +341,5 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "active": (bool, type(None)),
     "low": (float, type(None)),
     "high": (float, type(None)),
+    "nuisance": (bool,),
 }

@@ -22,11 +22,21 @@ __all__ = [
     "loss_curves",
     "reconstructions_figure",
     "save_card",
+    "save_figure",
     "save_loss_curves",
     "save_reconstructions",
     "save_traversal",
     "traversal_figure",
 ]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as .png or .pdf.
+
+    Raises:
+        ConfigError: If the suffix is another.
+    """
+    _save(path, lambda: figure)
 
 
 def save_traversal(traversal: Traversal, path: Path) -> None:

@@ -143,6 +143,7 @@ def _card(card: Card, record: LatentRecord) -> Mapping[str, Any]:
     return {
         "card": card,
         "active": record.active is not False,
+        "nuisance": record.nuisance,
         "authorship": authorship(card),
         "rows": card.strip.labels[:_MAX_ROWS],
         "columns": _columns(card),

@@ -1,0 +1,401 @@
+"""The detector of a model: is this image like the ones I know, how sure is that, and why."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Int, UInt8
+from torch import Tensor
+
+from pellucid.anomaly.counterfactual import smallest_move
+from pellucid.anomaly.explanation import (
+    Counterfactual,
+    Explanation,
+    Move,
+    Neighbour,
+    residual_map,
+    similarity_map,
+)
+from pellucid.anomaly.features import PICTURE_COLUMNS, Features, columns_of, measure, measure_images
+from pellucid.anomaly.gaussian import GaussianDetector
+from pellucid.anomaly.logistic import LogisticDetector
+from pellucid.anomaly.verdict import COLUMN_LABELS, Contribution, Verdict
+from pellucid.data.dataset import Dataset
+from pellucid.data.images import to_float, to_pixels
+from pellucid.errors import ConfigError, DataError
+from pellucid.latents.activity import ACTIVE_VARIANCE
+from pellucid.latents.names import LatentTable, table_of
+from pellucid.model.predictor import Images, Model
+
+MOST_REFERENCES = 10_000
+MOST_PICTURES = 2_000
+BOTH, ONE_CLASS = "losses+texture+latents", "losses+texture"
+RULE, ONE_CLASS_RULE = "f1", "false-alarm=0.05"
+_RANGE = (0.005, 0.995)
+_SMALLEST = 1e-9  # of a standard deviation: a latent that never moves would have none
+
+Examples = Images | Dataset | Features
+Pictures = Callable[[Int[np.ndarray, " row"]], Float32[Tensor, "row channel height width"]]
+Estimator = LogisticDetector | GaussianDetector
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The normal images that a detector compares with.
+
+    Attributes:
+        values: float64 [image column], every feature of each; at most 10,000 images.
+        names: One for each of the first images: those whose pictures are remembered.
+        pixels: uint8 [picture height width channel], of the first images.
+    """
+
+    values: Float64[np.ndarray, "image column"]
+    names: tuple[str, ...]
+    pixels: UInt8[np.ndarray, "picture height width channel"]
+
+    def select(self, columns: Sequence[str]) -> Float64[np.ndarray, "image chosen"]:
+        """Some columns by name."""
+        first = len(PICTURE_COLUMNS)
+        places = [
+            PICTURE_COLUMNS.index(name) if name in PICTURE_COLUMNS else first + int(name[1:])
+            for name in columns
+        ]
+        return self.values[:, places]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a detector has learned.
+
+    Attributes:
+        columns: Those that decide, in the estimator's order.
+        estimator: Gives scores, probabilities, p-values and contributions.
+        reference: The normal images.
+    """
+
+    columns: tuple[str, ...]
+    estimator: Estimator
+    reference: Reference
+
+    @property
+    def threshold(self) -> float:
+        """Scores below it are anomalous."""
+        scorer = self.estimator
+        return float(scorer.threshold_ if isinstance(scorer, LogisticDetector) else scorer.offset_)
+
+
+class Detector:
+    """Tells images that are like the known ones from others, by reconstruction losses and latents.
+
+    With examples of both kinds it is the paper's standardised logistic regression (`LogisticDetector`); with
+    normal images alone, a Gaussian around them (`GaussianDetector`). Higher scores are more normal, +1 is
+    normal and -1 anomalous. Both estimators also stand alone, as scikit-learn's own do, on
+    `Features.select(columns)`.
+
+    Args:
+        model: Encodes and reconstructs.
+        table: Names of the latents; those of the model's run unless given.
+        columns: What decides: `losses`, `texture`, `latents`, several (`losses+latents` is the paper's), or
+            some by name (`mse,ssim,z3`). `latents` are the active ones if they have been measured, else all.
+            None takes all three, because a loss means something only beside how busy the image is; and with
+            normal images alone `losses+texture`: what is unlike them has latents like theirs, but cannot
+            be drawn with these (docs/results.md).
+        threshold: How to choose what is anomalous: `f1`, `even`, `recall=0.95`, `false-alarm=0.01`; with
+            normal images alone, `false-alarm=0.05` or another share. None takes the first, or that.
+        class_weight: Of the logistic regression; "balanced" counts both classes alike.
+        strength: Inverse strength of its penalty, scikit-learn's C.
+        seed: Decides which images are put aside for the threshold, and which are remembered.
+        remember: How many normal pictures to keep, to show the nearest ones in explanations.
+
+    Attributes:
+        fitted: What it has learned; None before `fit`.
+
+    Raises:
+        ConfigError: If there is no such column, or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        table: LatentTable | None = None,
+        columns: str | Sequence[str] | None = None,
+        threshold: str | None = None,
+        class_weight: Any = "balanced",
+        strength: float = 1.0,
+        seed: int = 0,
+        remember: int = 300,
+    ) -> None:
+        if not 0 <= remember <= MOST_PICTURES:
+            raise ConfigError(
+                f"remember: expected 0 to {MOST_PICTURES:,} pictures, got {remember}. Change it."
+            )
+        self.model = model
+        self.table = table or table_of(model)
+        self.columns = columns
+        self.threshold = threshold
+        self.class_weight = class_weight
+        self.strength = strength
+        self.seed = seed
+        self.remember = remember
+        self.fitted: Fitted | None = None
+        decisive(columns or BOTH, self.table)
+
+    def fit(
+        self, normal: Examples, anomalous: Examples | None = None, *, pictures: Pictures | None = None
+    ) -> "Detector":
+        """Learn what is normal, and what is not if examples are given.
+
+        Args:
+            normal: Normal images, better not those that the model was trained on: their losses are lower.
+            anomalous: Anomalous images. None: the detector learns from normal images alone.
+            pictures: If `normal` are features that were measured before: gives the pictures to remember, by
+                their rows. Without it none are.
+
+        Raises:
+            DataError: If there are too few images.
+            ConfigError: If a setting is out of range.
+        """
+        known, found = self._measured(normal)
+        pictures = pictures or found
+        kept = np.flatnonzero(known.readable)
+        names = decisive(self.columns or (ONE_CLASS if anomalous is None else BOTH), self.table)
+        if len(kept) < 2:
+            raise DataError(f"expected at least 2 normal images to learn from, got {len(kept)}. Give more.")
+        usual = known.of(kept).select(names)
+        if anomalous is None:
+            one_class = GaussianDetector(threshold=self.threshold or ONE_CLASS_RULE, random_state=self.seed)
+            estimator: Estimator = one_class.fit(usual)
+        else:
+            others = self._measured(anomalous)[0]
+            unusual = others.of(others.readable).select(names)
+            if len(unusual) < 2:
+                raise DataError(
+                    f"expected at least 2 anomalous images to learn from, got {len(unusual)}. "
+                    "Give more, or none."
+                )
+            two_class = LogisticDetector(
+                C=self.strength,
+                class_weight=self.class_weight,
+                threshold=self.threshold or RULE,
+                random_state=self.seed,
+            )
+            labels = np.repeat([1, -1], [len(usual), len(unusual)])
+            estimator = two_class.fit(np.concatenate([usual, unusual]), labels)
+        self.fitted = Fitted(names, estimator, self._remembered(known, kept, pictures))
+        return self
+
+    def _remembered(
+        self, known: Features, kept: Int[np.ndarray, " row"], pictures: Pictures | None
+    ) -> Reference:
+        chosen = np.random.default_rng(self.seed).permutation(kept)[:MOST_REFERENCES]
+        shown = chosen[: self.remember if pictures is not None else 0]
+        built = self.model.config.architecture
+        pixels = np.zeros((0, built.size, built.size, built.channels), np.uint8)
+        if pictures is not None and len(shown):
+            pixels = to_pixels(pictures(shown))
+        return Reference(known.values[chosen], tuple(known.names[row] for row in shown), pixels)
+
+    def _measured(self, examples: Examples) -> tuple[Features, Pictures | None]:
+        if isinstance(examples, Features):
+            return examples, None
+        if isinstance(examples, Dataset):
+            return measure(self.model, examples, np.arange(len(examples))), examples.batch
+        images = self.model.to_tensor(examples)
+        return measure_images(self.model, images), lambda rows: images[torch.from_numpy(rows)]
+
+    def _ready(self) -> Fitted:
+        if self.fitted is None:
+            raise ConfigError("expected a fitted detector. Call fit(normal, anomalous) first.")
+        return self.fitted
+
+    def _rows(self, examples: Examples) -> Float64[np.ndarray, "image column"]:
+        columns = self._ready().columns
+        features = self._measured(examples)[0]
+        if not features.readable.all():
+            raise DataError(
+                "expected images that can be read. Leave others out: features.of(features.readable)."
+            )
+        return features.select(columns)
+
+    def score_samples(self, images: Examples) -> Float64[np.ndarray, " image"]:
+        """Each image's score, higher is more normal: log-odds, or minus half the squared distance."""
+        return self._ready().estimator.score_samples(self._rows(images))
+
+    def decision_function(self, images: Examples) -> Float64[np.ndarray, " image"]:
+        """The score's distance above the threshold; below 0 is anomalous."""
+        return self._ready().estimator.decision_function(self._rows(images))
+
+    def predict(self, images: Examples) -> Int[np.ndarray, " image"]:
+        """+1 for normal images, -1 for anomalous ones."""
+        return np.asarray(self._ready().estimator.predict(self._rows(images)))
+
+    def predict_proba(self, images: Examples) -> Float64[np.ndarray, "image 2"]:
+        """Calibrated probabilities of being anomalous and of being normal.
+
+        Raises:
+            ConfigError: If the detector knows normal images only: it has p-values, but no probabilities.
+        """
+        estimator = self._ready().estimator
+        if not isinstance(estimator, LogisticDetector):
+            raise ConfigError("a detector that knows normal images only has no probabilities. Use p_values.")
+        return estimator.predict_proba(self._rows(images))
+
+    def p_values(self, images: Examples) -> Float64[np.ndarray, " image"]:
+        """How rarely a normal image looks as little normal: split-conformal, above 0 to 1."""
+        return self._ready().estimator.p_values(self._rows(images))
+
+    def judge(self, images: Examples) -> tuple[Verdict, ...]:
+        """The verdict on each image with what each measurement adds to it: fast, for many images."""
+        fitted = self._ready()
+        features = self._measured(images)[0]
+        self._rows(features)
+        return tuple(self._verdict(fitted, features.of(np.array([i]))) for i in range(len(features)))
+
+    def explain(
+        self, images: Images, *, names: Sequence[str] | None = None, neighbours: int = 5
+    ) -> tuple[Explanation, ...]:
+        """The verdict on each image with every reason for it; some tenths of a second each.
+
+        Args:
+            images: One or many.
+            names: One for each image; None numbers them.
+            neighbours: How many of the nearest remembered normal images to show.
+
+        Raises:
+            ImageError: If something is not an image, or not one that the model takes.
+            ConfigError: If the detector is not fitted.
+        """
+        fitted = self._ready()
+        tensor = self.model.to_tensor(images)
+        features = measure_images(self.model, tensor, names)
+        return tuple(
+            self._explain(fitted, tensor[i : i + 1], features.of(np.array([i])), neighbours)
+            for i in range(len(tensor))
+        )
+
+    def _explain(self, fitted: Fitted, image: Tensor, features: Features, neighbours: int) -> Explanation:
+        reconstruction = self.model.decode(_codes(features))
+        return Explanation(
+            **vars(self._verdict(fitted, features)),
+            image=image,
+            reconstruction=reconstruction,
+            residual=residual_map(image, reconstruction),
+            similarity=similarity_map(image, reconstruction),
+            neighbours=_nearest(fitted.reference, features, neighbours),
+            counterfactual=self._counterfactual(fitted, features),
+        )
+
+    def _verdict(self, fitted: Fitted, features: Features) -> Verdict:
+        estimator = fitted.estimator
+        row = features.select(fitted.columns)
+        two_class = isinstance(estimator, LogisticDetector)
+        return Verdict(
+            name=features.names[0],
+            verdict="normal" if estimator.decision_function(row)[0] >= 0 else "anomalous",
+            score=float(estimator.score_samples(row)[0]),
+            threshold=fitted.threshold,
+            probability=float(estimator.predict_proba(row)[0, 1]) if two_class else None,
+            p_value=float(estimator.p_values(row)[0]),
+            base=self._base(fitted),
+            contributions=self._contributions(fitted, row),
+        )
+
+    def label(self, column: str) -> str:
+        """How people call a column."""
+        return COLUMN_LABELS[column] if column in COLUMN_LABELS else self.table.label(int(column[1:]))
+
+    def _base(self, fitted: Fitted) -> float:
+        if isinstance(fitted.estimator, GaussianDetector):
+            return 0.0
+        usual = fitted.reference.select(fitted.columns).mean(axis=0, keepdims=True)
+        return float(fitted.estimator.score_samples(usual)[0])
+
+    def _contributions(
+        self, fitted: Fitted, row: Float64[np.ndarray, "1 column"]
+    ) -> tuple[Contribution, ...]:
+        usual = fitted.reference.select(fitted.columns)
+        shares = fitted.estimator.contributions(row)[0]
+        if isinstance(fitted.estimator, LogisticDetector):  # linear, so it may start from the normal images
+            shares = shares - fitted.estimator.contributions(usual.mean(axis=0, keepdims=True))[0]
+        parts = [
+            Contribution(
+                column=name,
+                label=self.label(name),
+                value=float(row[0, i]),
+                usual=float(np.median(usual[:, i])),
+                quantile=float((usual[:, i] < row[0, i]).mean()),
+                contribution=float(shares[i]),
+            )
+            for i, name in enumerate(fitted.columns)
+        ]
+        return tuple(sorted(parts, key=lambda part: -abs(part.contribution)))
+
+    def _counterfactual(self, fitted: Fitted, features: Features) -> Counterfactual | None:
+        """Move the latents that decide, with the losses left as they are, until the verdict turns."""
+        at = [i for i, name in enumerate(fitted.columns) if name not in PICTURE_COLUMNS]
+        if not at:
+            return None
+        names = [fitted.columns[i] for i in at]
+        usual = fitted.reference.select(names)
+        low, high = np.quantile(usual, _RANGE, axis=0)
+        deviation = usual.std(axis=0).clip(_SMALLEST)
+        row = features.select(fitted.columns)[0]
+
+        def scores(codes: Float64[np.ndarray, "code latent"]) -> Float64[np.ndarray, " code"]:
+            rows = np.repeat(row[None], len(codes), axis=0)
+            rows[:, at] = codes
+            return fitted.estimator.score_samples(rows)
+
+        after = smallest_move(
+            scores, row[at], threshold=fitted.threshold, low=low, high=high, deviation=deviation
+        )
+        if after is None:
+            return None
+        code = features.values.copy()
+        code[0, [features.columns.index(name) for name in names]] = after
+        image = self.model.decode(_codes(replace(features, values=code)))
+        ways = (after - row[at]) / deviation
+        furthest = sorted(np.flatnonzero(ways).tolist(), key=lambda i: -abs(ways[i]))
+        return Counterfactual(
+            moves=tuple(
+                Move(names[i], self.label(names[i]), float(row[at][i]), float(after[i]), float(ways[i]))
+                for i in furthest
+            ),
+            image=image,
+            score=float(scores(after[None])[0]),
+            rescored=float(self.score_samples(image)[0]),
+        )
+
+
+def decisive(choice: str | Sequence[str], table: LatentTable) -> tuple[str, ...]:
+    """The columns that a choice means; of `latents` the active ones, if they have been measured.
+
+    Raises:
+        ConfigError: If there is no such column.
+    """
+    chosen = columns_of(choice, len(table.records))
+    if not isinstance(choice, str) or "latents" not in choice:
+        return chosen
+    idle = {f"z{record.index}" for record in table.records if record.active is False}
+    return tuple(name for name in chosen if name not in idle) or chosen
+
+
+def _codes(features: Features) -> Float32[Tensor, "image latent"]:
+    return torch.from_numpy(features.values[:, len(PICTURE_COLUMNS) :]).float()
+
+
+def _nearest(reference: Reference, features: Features, count: int) -> tuple[Neighbour, ...]:
+    """By latents in standard deviations; those that hardly move are noise and left out."""
+    known, code = (values[:, len(PICTURE_COLUMNS) :] for values in (reference.values, features.values))
+    moving = known.var(axis=0) > ACTIVE_VARIANCE
+    ways = (known[: len(reference.names)] - code)[:, moving] / known[:, moving].std(axis=0)
+    distances = np.sqrt(np.square(ways).sum(axis=1))
+    nearest = np.argsort(distances, kind="stable")[:count]
+    pictures = to_float(reference.pixels[nearest])
+    return tuple(
+        Neighbour(reference.names[row], float(distances[row]), pictures[i])
+        for i, row in enumerate(nearest.tolist())
+    )

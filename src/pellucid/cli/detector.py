@@ -1,0 +1,236 @@
+"""`pellucid detector`: teach a run what is normal, and measure how well it knows."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.cli.opening import MEASURED, held_out_split, open_images, open_own_images
+from pellucid.cli.printing import print_json
+from pellucid.errors import ConfigError, PellucidError
+from pellucid.terminal import counting_bar, say, spinner
+
+if TYPE_CHECKING:
+    from pellucid.anomaly.detector import Detector, Pictures
+    from pellucid.anomaly.features import Features
+    from pellucid.anomaly.study import Study
+    from pellucid.data.dataset import Dataset
+    from pellucid.model.predictor import Model
+
+_PCA_IMAGES = 7_000
+
+
+def detector(
+    run: Path,
+    /,
+    *,
+    normal: str | None = None,
+    anomalous: str | None = None,
+    skip: int = 0,
+    limit: int | None = None,
+    anomalous_limit: int | None = None,
+    columns: str | None = None,
+    threshold: str | None = None,
+    crops: bool = False,
+    splits: int = 100,
+    remember: int = 300,
+    out: Path | None = None,
+    json: bool = False,
+    device: str = "auto",
+) -> None:
+    """Fit a detector of what is not like the normal images, evaluate it, keep it with the run.
+
+    With --anomalous: the paper's standardised logistic regression, evaluated over random 70/30 splits beside
+    what needs no network, with figures. Without: a detector that knows normal images only.
+
+    Args:
+        run: A run directory whose latents have been measured.
+        normal: Normal images, better not those of the training. Default: the held-out ones of the training.
+        anomalous: Images of anything else.
+        skip: Leave out the first images of --normal by name.
+        limit: Use no more than this many images of --normal.
+        anomalous_limit: Use no more than this many images of --anomalous.
+        columns: What decides: losses, texture, latents, or some by name. Default: all three; with normal
+            images alone, losses and texture.
+        threshold: f1, even, recall=0.95 (of the anomalies found), false-alarm=0.01 (of the normal images
+            flagged). Default: f1; with normal images alone, false-alarm=0.05.
+        crops: Anomalous images called STREET_1, STREET_2 are crops of one picture: never split them.
+        splits: Random splits to evaluate on; 0 skips the evaluation.
+        remember: Normal pictures to keep with the run, to show the nearest ones in explanations.
+        out: Where figures go. Default: the run's own folder, in `detector`.
+        json: Print everything as JSON.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    from pellucid.anomaly.detector import Detector
+    from pellucid.anomaly.features import joined, measure
+    from pellucid.anomaly.storage import save_detector
+    from pellucid.model.predictor import load
+
+    if splits < 0:
+        raise ConfigError(f"--splits: expected 0 or more, got {splits}. The paper takes 100.")
+    model = load(run, device=device)
+    usual = open_own_images(model) if normal is None else open_images(model, normal, skip, limit)
+    rows = usual.rows(held_out_split(model, usual), at_most=MEASURED)
+    with counting_bar("measuring normal images") as advance:
+        known = measure(model, usual, rows, progress=advance)
+    others = None
+    if anomalous is not None:
+        unusual = open_images(model, anomalous, limit=anomalous_limit)
+        strange = unusual.rows("all", at_most=MEASURED)
+        with counting_bar("measuring anomalous images") as advance:
+            others = measure(model, unusual, strange, progress=advance)
+    fitted = Detector(model, columns=columns, threshold=threshold, remember=remember)
+    fitted.fit(known, others, pictures=lambda chosen: usual.batch(rows[chosen]))
+    about: dict[str, Any] = {"normal": f"{len(known):,} of {usual.description}"}
+    figures: list[Path] = []
+    if others is not None:
+        about["anomalous"] = f"{len(others):,} of {unusual.description}"
+    if others is not None and splits:
+        pictures = _pictures((usual, rows), (unusual, strange))
+        studied = _study(model, fitted, known, others, pictures, crops, splits)
+        about["study"] = studied.summary()
+        with spinner("drawing figures"):
+            figures = _draw(
+                out or run / "detector", model, fitted, studied, joined([known, others]), pictures
+            )
+    save_detector(fitted, run, about)
+    assert fitted.fitted is not None
+    record = {
+        "columns": list(fitted.fitted.columns),
+        "threshold": fitted.fitted.threshold,
+        **about,
+        "figures": [str(figure) for figure in figures],
+    }
+    if json:
+        print_json(record)
+        return
+    if others is not None and splits:
+        _print(studied)
+    print(f"Kept with the run: {run / 'detector.json'}. Next: pellucid detect {run} IMAGES")
+    for figure in figures:
+        print(f"  {figure}")
+
+
+def _study(
+    model: "Model",
+    fitted: "Detector",
+    known: "Features",
+    others: "Features",
+    pictures: "Pictures",
+    crops: bool,
+    splits: int,
+) -> "Study":
+    import numpy as np
+
+    from pellucid.anomaly.detector import decisive
+    from pellucid.anomaly.evaluation import groups_of
+    from pellucid.anomaly.features import joined
+    from pellucid.anomaly.study import study
+
+    normal = np.repeat([True, False], [len(known), len(others)])
+    groups = None
+    if crops:
+        groups = np.concatenate([np.arange(len(known)), len(known) + groups_of(others.names)])
+    pca = _pca(model, pictures, len(normal))
+    with counting_bar("evaluating") as advance:
+        return study(
+            joined([known, others]),
+            normal,
+            decisive("latents", fitted.table),
+            pca=pca,
+            groups=groups,
+            splits=splits,
+            progress=advance,
+        )
+
+
+def _pca(model: "Model", pictures: "Pictures", count: int) -> Any:
+    """Error and codes of a PCA of the training images, or None where they are not there any more."""
+    import numpy as np
+
+    from pellucid.anomaly.baselines import pca_features
+
+    try:
+        own = open_own_images(model)
+    except PellucidError as error:
+        say(f"No PCA to compare with, because the training images are not there: {error}")
+        return None
+    with spinner("fitting a PCA to compare with"):
+        trained = own.fetch(own.rows("train", at_most=_PCA_IMAGES))
+        return pca_features(trained, pictures(np.arange(count)))
+
+
+def _pictures(*parts: "tuple[Dataset, Any]") -> "Pictures":
+    """Rows of the joined features -> images, where every part is some rows of a data set."""
+    import numpy as np
+    import torch
+
+    starts = np.cumsum([0, *(len(rows) for _, rows in parts)])
+
+    def pictures(chosen: Any) -> Any:
+        place = np.searchsorted(starts, chosen, side="right") - 1
+        images = [
+            (place == at, dataset.batch(rows[chosen[place == at] - starts[at]]))
+            for at, (dataset, rows) in enumerate(parts)
+            if (place == at).any()
+        ]
+        together = torch.empty(len(chosen), *images[0][1].shape[1:])
+        for here, batch in images:
+            together[torch.from_numpy(here)] = batch
+        return together
+
+    return pictures
+
+
+def _draw(
+    folder: Path,
+    model: "Model",
+    fitted: "Detector",
+    studied: "Study",
+    features: "Features",
+    pictures: "Pictures",
+) -> list[Path]:
+    from pellucid.anomaly.evaluation import extremes
+    from pellucid.report.detection import precision_recall_figure
+    from pellucid.report.diagnosis import coefficients_figure, reliability_figure, texture_figure
+    from pellucid.report.extremes import extremes_figure
+    from pellucid.report.figures import save_figure
+
+    labels = {column: fitted.label(column) for column in features.columns}
+    decisive = studied.named("losses + texture + active latents")
+    drawn = {
+        "precision-recall": precision_recall_figure(studied.evaluations),
+        "coefficients": coefficients_figure(decisive, labels=labels),
+        "coefficients-losses": coefficients_figure(studied.named("six losses")),
+        "texture": texture_figure(studied.diagnosis, measure="busyness", labels=labels),
+        "reliability": reliability_figure(studied.probability, studied.normal),
+        "extremes": extremes_figure(
+            extremes(features, studied.normal, "mse"), features, pictures, model.reconstruct
+        ),
+    }
+    paths = [folder / f"{name}.png" for name in drawn]
+    for path, figure in zip(paths, drawn.values(), strict=True):
+        save_figure(figure, path)
+    return paths
+
+
+def _print(studied: "Study") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    first = studied.evaluations[0]
+    normal, anomalous = first.counts
+    printed = Table(
+        title=f"{normal:,} normal against {anomalous:,} anomalous images: average precision, "
+        f"mean of {len(first.coefficients)} splits (5 %-95 %)"
+    )
+    printed.add_column("features")
+    printed.add_column(f"finding normal (chance {first.chance[0]:.2f})", justify="right")
+    printed.add_column(f"finding anomalous (chance {first.chance[1]:.2f})", justify="right")
+    for evaluation in studied.evaluations:
+        summary = evaluation.summary()
+        cells = [
+            f"{summary[positive]['average_precision']:.4f} "
+            f"({summary[positive]['low']:.3f}-{summary[positive]['high']:.3f})"
+            for positive in ("normal", "anomalous")
+        ]
+        printed.add_row(evaluation.name, *cells)
+    Console().print(printed, markup=False)

@@ -1,0 +1,144 @@
+"""`pellucid gallery`: rank candidates by how near they are to a wanted identity, with the reasons."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.cli.compare import current_knowledge
+from pellucid.cli.opening import open_images
+from pellucid.cli.printing import print_json
+from pellucid.errors import ConfigError
+from pellucid.terminal import counting_bar, say
+
+if TYPE_CHECKING:
+    from pellucid.comparison.gallery import Match, Reason
+
+_NAMED = 2
+
+
+def gallery(
+    run: Path,
+    wanted: Path,
+    candidates: str,
+    /,
+    *,
+    top: int = 10,
+    all_latents: bool = False,
+    out: Path | None = None,
+    limit: int | None = None,
+    json: bool = False,
+    device: str = "auto",
+) -> None:
+    """Rank candidates by how near they are to the wanted identity, leaving latents marked as nuisance out.
+
+    Mark nuisances (light, pose, sunglasses) by `pellucid name RUN z1 --nuisance`. With `pellucid same`,
+    latents are weighed by how much they tell identities apart, and each candidate has a probability.
+
+    Args:
+        run: A run directory whose latents have been measured.
+        wanted: A picture of the wanted identity, or a folder of some.
+        candidates: A folder of pictures, or another source of images.
+        top: How many ranks to show.
+        all_latents: Let nuisances count as well.
+        out: A figure to write: .png or .pdf, with the pictures and the reasons.
+        limit: Look at no more than this many candidates.
+        json: Print everything as JSON.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    import numpy as np
+
+    from pellucid.comparison.gallery import rank
+    from pellucid.latents.activity import encode_dataset
+    from pellucid.latents.names import read_latents
+    from pellucid.model.predictor import load
+    from pellucid.report.comparison import checked_kind, gallery_figure, save_gallery
+
+    if top < 1:
+        raise ConfigError(f"--top: expected 1 or more, got {top}. The first ten are usual.")
+    if out is not None:
+        checked_kind(out)
+    model = load(run, device=device)
+    table = read_latents(run, model.latents)
+    if wanted.is_dir():
+        folder = open_images(model, str(wanted))
+        pictures = folder.batch(np.arange(len(folder)))
+    else:
+        pictures = model.to_tensor(wanted)
+    dataset = open_images(model, candidates, limit=limit)
+    with counting_bar("encoding candidates") as advance:
+        codes = encode_dataset(model, dataset, np.arange(len(dataset)), progress=advance)
+    known = current_knowledge(model, table)
+    same = None if known is None else (known.everything if all_latents else known.identity)
+    matches = rank(model, table, pictures, codes, dataset.names, ignore_nuisance=not all_latents, same=same)
+    used = len(table.active() if all_latents else table.identity())
+    note = _note(used, all_latents, None if known is None else known.pictures)
+    shown = matches[:top]
+    if out is not None:
+        found = dataset.batch(np.array([match.row for match in shown]))
+        save_gallery(gallery_figure(pictures, shown, found, candidates=len(matches), note=note), out)
+    if json:
+        print_json(
+            {
+                "wanted": str(wanted),
+                "candidates": len(matches),
+                "nuisance_ignored": not all_latents,
+                "learned_from": None if known is None else known.pictures,
+                "note": note,
+                "matches": [match.record() for match in shown],
+                "skipped": [{"name": name, "reason": reason} for name, reason in dataset.skipped],
+                "figure": None if out is None else str(out),
+            }
+        )
+        return
+    _print(shown, len(matches), note)
+    if dataset.skipped:
+        say(f"Not looked at, because it cannot be read: {_some(dataset.skipped)}.")
+    if out is not None:
+        print(out)
+
+
+def _note(used: int, all_latents: bool, pictures: str | None) -> str:
+    which = "all active latents" if all_latents else "latents that are not marked as nuisance"
+    counted = f"By {used} {which}"
+    if pictures is None:
+        return f"{counted}, each in population standard deviations and weighing the same."
+    return (
+        f"{counted}, weighed by what was learned from {pictures}. "
+        "Probabilities are for one of the candidates expected to be the wanted one."
+    )
+
+
+def _some(skipped: Sequence[tuple[str, str]]) -> str:
+    names = ", ".join(name for name, _ in skipped[:_NAMED])
+    more = len(skipped) - _NAMED
+    return names + (f" and {more} more" if more > 0 else "")
+
+
+def _print(shown: "Sequence[Match]", candidates: int, note: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    known = shown[0].probability is not None
+    printed = Table(title=f"Nearest among {candidates:,} candidates")
+    columns: list[tuple[str, Any]] = [("rank", "right"), ("candidate", "left"), ("distance", "right")]
+    columns += [("probability", "right")] if known else []
+    for column, side in [*columns, ("speaks for it", "left"), ("against", "left")]:
+        printed.add_column(column, justify=side)
+    for place, match in enumerate(shown, start=1):
+        probability = [] if match.probability is None else [f"{match.probability:.3f}"]
+        printed.add_row(
+            str(place),
+            match.name,
+            f"{match.distance:.2f}",
+            *probability,
+            _sided(match.reasons, 1),
+            _sided(match.reasons, -1),
+        )
+    console.print(printed, markup=False)
+    console.print(note, markup=False, highlight=False)
+
+
+def _sided(reasons: "Sequence[Reason]", side: int) -> str:
+    found = [reason for reason in reasons if reason.evidence * side > 0][:_NAMED]
+    return ", ".join(f"{reason.label} {reason.evidence:+.1f}" for reason in found)

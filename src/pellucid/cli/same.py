@@ -1,0 +1,116 @@
+"""`pellucid same`: learn from known pictures what makes two of them the same identity."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pellucid.cli.opening import open_images
+from pellucid.cli.printing import print_json
+from pellucid.errors import ConfigError
+from pellucid.terminal import counting_bar
+
+if TYPE_CHECKING:
+    from pellucid.comparison.known import Known
+    from pellucid.comparison.same import SameModel
+    from pellucid.latents.names import LatentTable
+
+
+def same(
+    run: Path,
+    data: str = "people",
+    /,
+    *,
+    persons: int = 1500,
+    each: int = 2,
+    seed: int = 0,
+    json: bool = False,
+    device: str = "auto",
+) -> None:
+    """Learn from pictures of known identities how sure `compare` and `gallery` can be; print the error rates.
+
+    Identity latents are weighed by how much they tell identities apart, and corrected for what the nuisance
+    latents do to them. Kept as same.json in the run. Run it again when marks of nuisance have changed.
+
+    Args:
+        run: A run directory whose latents have been measured, with nuisances marked.
+        data: `people` for simulated people, or a folder with one sub-folder of pictures for each identity.
+        persons: How many simulated people.
+        each: Pictures of each of them.
+        seed: Decides what is simulated, and which identities are put aside for the error rates.
+        json: Print the error rates as JSON.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    import numpy as np
+
+    from pellucid.comparison.known import learn, write_known
+    from pellucid.comparison.people import known_people
+    from pellucid.comparison.same import identities_of
+    from pellucid.data.builtin import BUILTIN
+    from pellucid.latents.activity import encode_dataset
+    from pellucid.latents.names import read_latents
+    from pellucid.model.predictor import load
+
+    if data in BUILTIN and data != "people":
+        raise ConfigError(f"expected people or a folder with one sub-folder for each identity, got {data!r}.")
+    if persons < 1 or each < 2:
+        raise ConfigError(f"expected people with two pictures or more, got {persons} with {each} each.")
+    model = load(run, device=device)
+    table = read_latents(run, model.latents)
+    if data == "people":
+        with counting_bar("drawing people") as advance:
+            codes, who = known_people(model, persons, each, seed=seed, progress=advance)
+        pictures = f"{each} pictures each of {persons:,} simulated people"
+    else:
+        dataset = open_images(model, data)
+        who = identities_of(dataset.names)
+        with counting_bar("encoding images") as advance:
+            codes = encode_dataset(model, dataset, np.arange(len(dataset)), progress=advance)
+        pictures = f"{len(dataset):,} pictures of {len(np.unique(who)):,} identities"
+    known = learn(codes.mean, who, table, pictures, seed=seed)
+    write_known(model, known)
+    if json:
+        print_json(
+            {
+                "pictures": known.pictures,
+                "identity": _record(known.identity, table),
+                "everything": _record(known.everything, table),
+            }
+        )
+        return
+    _print(known, table)
+
+
+def _record(model: "SameModel", table: "LatentTable") -> dict[str, object]:
+    return {
+        "latents": [table.label(latent) for latent in model.latents],
+        "corrected_by": [table.label(latent) for latent in model.corrected_by],
+        "rates": asdict(model.rates),
+    }
+
+
+def _print(known: "Known", table: "LatentTable") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    printed = Table(title=f"The same identity? Learned from {known.pictures}")
+    for column, side in (
+        ("evidence", "left"),
+        ("AUC", "right"),
+        ("equal error", "right"),
+        ("accepted at 1 %", "right"),
+    ):
+        printed.add_column(column, justify=side)  # type: ignore[arg-type]
+    named = ", ".join(table.label(latent) for latent in known.identity.latents)
+    for evidence, model in ((named, known.identity), ("all active latents", known.everything)):
+        rates = model.rates
+        printed.add_row(evidence, f"{rates.auc:.3f}", f"{rates.equal_error:.1%}", f"{rates.accepted:.1%}")
+    console = Console()
+    console.print(printed, markup=False)
+    rates = known.identity.rates
+    console.print(
+        f"On {rates.same_pairs:,} pairs of one identity and {rates.different_pairs:,} of strangers, of "
+        f"{rates.identities:,} identities put aside. accepted at 1 %: pairs of one identity that are "
+        "accepted where 1 % of the strangers are.",
+        markup=False,
+        highlight=False,
+    )

@@ -1,0 +1,106 @@
+"""Parts on disk: sealed numbers and texts, with the pictures beside them, checked when they are read."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import RunError
+from pellucid.model.sealed import read_sealed, write_file, write_sealed
+from pellucid.reproduction.claims import Claim
+from pellucid.reproduction.exhibit import Exhibit, Part, Picture, Table
+
+PARTS = "parts"
+FORMAT = "pellucid-reproduction-part"
+VERSION = 1
+_LARGEST = 64 << 20
+
+
+def write_part(out: Path, part: Part) -> None:
+    """Write pictures, then the part's JSON: a kill at any moment leaves a part that is whole, or none."""
+    exhibits = []
+    for exhibit in part.exhibits:
+        record = asdict(exhibit)
+        record["pictures"] = [_write_picture(out, part.name, picture) for picture in exhibit.pictures]
+        exhibits.append(record)
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": part.name,
+        "exhibits": exhibits,
+        "numbers": dict(part.numbers),
+    }
+    write_sealed(out / PARTS / f"{part.name}.json", content)
+
+
+def _write_picture(out: Path, part: str, picture: Picture) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": picture.name, "alt": picture.alt}
+    for paper, content in (("light", picture.light), ("dark", picture.dark)):
+        record[paper] = None
+        if content is not None:
+            write_file(_file(out, part, picture.name, paper), content)
+            record[paper] = hashlib.sha256(content).hexdigest()
+    return record
+
+
+def _file(out: Path, part: str, picture: str, paper: str) -> Path:
+    return out / PARTS / f"{part}-{picture}{'-dark' if paper == 'dark' else ''}.png"
+
+
+def read_part(out: Path, name: str) -> Part | None:
+    """A part that is finished; None if it is not, is damaged or of another version: it is computed anew."""
+    if not (out / PARTS / f"{name}.json").is_file():
+        return None
+    try:
+        content = read_sealed(out / PARTS / f"{name}.json")
+        if (content["format"], content["version"], content["name"]) != (FORMAT, VERSION, name):
+            return None
+        exhibits = tuple(_exhibit(out, name, record) for record in content["exhibits"])
+        return Part(name, exhibits, dict(content["numbers"]))
+    except (RunError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _exhibit(out: Path, part: str, record: Mapping[str, Any]) -> Exhibit:
+    return Exhibit(
+        **{
+            **record,
+            "figures": tuple(record["figures"]),
+            "here": tuple(record["here"]),
+            "pictures": tuple(_picture(out, part, picture) for picture in record["pictures"]),
+            "tables": tuple(
+                Table(t["caption"], tuple(t["head"]), tuple(tuple(row) for row in t["rows"]))
+                for t in record["tables"]
+            ),
+            "claims": tuple(
+                Claim(**{**claim, "figures": tuple(claim["figures"])}) for claim in record["claims"]
+            ),
+        }
+    )
+
+
+def _picture(out: Path, part: str, record: Mapping[str, Any]) -> Picture:
+    if not re.fullmatch(r"[a-z0-9-]{1,80}", record["name"]):
+        raise ValueError("a picture's name is not one of ours")
+    content: dict[str, bytes | None] = {}
+    for paper in ("light", "dark"):
+        found = (
+            None
+            if record[paper] is None
+            else _checked(_file(out, part, record["name"], paper), record[paper])
+        )
+        content[paper] = found
+    if content["light"] is None:
+        raise ValueError("a picture is missing")
+    return Picture(record["name"], record["alt"], content["light"], content["dark"])
+
+
+def _checked(file: Path, sha256: str) -> bytes:
+    if file.stat().st_size > _LARGEST:
+        raise ValueError("a picture is too large to be ours")
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("a picture has changed")
+    return content

@@ -1,0 +1,100 @@
+"""Calibration against scikit-learn's regression, enumeration and uniform p-values."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from pellucid.anomaly.calibration import MOST_PUT_ASIDE, p_values, platt, put_aside
+
+
+def test_the_split_is_stratified_and_has_no_image_twice() -> None:
+    classes = np.repeat([0, 1], [40, 400])
+    fitted, aside = put_aside(classes, 0.25, 0)
+    assert np.bincount(classes[aside]).tolist() == [10, 100]
+    assert sorted([*fitted, *aside]) == list(range(440))
+
+
+def test_a_class_too_small_to_split_is_in_both_parts() -> None:
+    classes = np.repeat([0, 1], [7, 400])
+    fitted, aside = put_aside(classes, 0.25, 0)
+    assert set(range(7)) <= set(fitted) & set(aside)
+    assert np.bincount(classes[aside]).tolist() == [7, 100]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.95])
+def test_parts_of_fewer_than_two_are_not_made(share: float) -> None:
+    fitted, aside = put_aside(np.zeros(10, np.int64), share, 0)
+    assert fitted.tolist() == aside.tolist() == list(range(10))
+
+
+def test_of_a_large_class_a_bounded_number_is_put_aside() -> None:
+    fitted, aside = put_aside(np.zeros(100_000, np.int64), 0.25, 0)
+    assert (len(fitted), len(aside)) == (100_000 - MOST_PUT_ASIDE, MOST_PUT_ASIDE)
+
+
+def test_another_seed_splits_otherwise_and_the_same_seed_alike() -> None:
+    classes = np.zeros(40, np.int64)
+    assert put_aside(classes, 0.25, 0)[1].tolist() == put_aside(classes, 0.25, 0)[1].tolist()
+    assert put_aside(classes, 0.25, 0)[1].tolist() != put_aside(classes, 0.25, 1)[1].tolist()
+
+
+def test_p_values_count_the_scores_at_most_as_high() -> None:
+    normal = np.array([1.0, 2.0, 2.0, 4.0])
+    scores = np.array([0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0])
+    counted = [(1 + sum(other <= score for other in normal)) / 5 for score in scores]
+    assert p_values(scores, normal).tolist() == counted
+
+
+def test_p_values_of_a_normal_image_are_uniform_by_enumeration() -> None:
+    scores = np.random.default_rng(0).normal(size=50)
+    every = [p_values(scores[image : image + 1], np.sort(np.delete(scores, image)))[0] for image in range(50)]
+    assert sorted(every) == pytest.approx(np.arange(1, 51) / 50)
+
+
+def test_platt_is_scikit_learns_regression_on_smoothed_targets() -> None:
+    chance = np.random.default_rng(1)
+    normal = chance.random(80) < 0.7
+    scores = 40 + 3 * normal + 2 * chance.normal(size=80)
+    positives = normal.sum()
+    target = np.where(normal, (positives + 1) / (positives + 2), 1 / (80 - positives + 2))
+    both_ways = np.concatenate([scores, scores])[:, None]
+    shares = np.concatenate([target, 1 - target])
+    reference = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000)
+    reference.fit(both_ways, np.repeat([1, 0], 80), sample_weight=shares)
+    assert platt(scores, normal) == pytest.approx((reference.coef_[0, 0], reference.intercept_[0]), rel=1e-4)
+
+
+def test_platts_probabilities_sum_to_the_smoothed_number_of_normal_images() -> None:
+    chance = np.random.default_rng(2)
+    normal = np.repeat([True, False], [90, 10])
+    scores = chance.normal(normal, 1)
+    slope, offset = platt(scores, normal)
+    assert expit(slope * scores + offset).sum() == pytest.approx(90 * 91 / 92 + 10 / 12, abs=1e-5)
+
+
+def test_a_weight_is_that_many_copies_of_an_image() -> None:
+    # in the limit of many images, where smoothing does not matter
+    chance = np.random.default_rng(3)
+    normal = chance.random(40_000) < 0.5
+    scores = chance.normal(normal, 1)
+    copies = np.concatenate([np.arange(40_000), np.repeat(np.flatnonzero(normal), 4)])
+    weighted, copied = platt(scores, normal, (1.0, 5.0)), platt(scores[copies], normal[copies])
+    assert weighted == pytest.approx(copied, abs=2e-3)
+
+
+def test_classes_that_come_apart_give_a_finite_slope() -> None:
+    slope, offset = platt(np.array([-1.0, 1.0]), np.array([False, True]))
+    # one image of each class has the smoothed targets 1/3 and 2/3
+    assert expit(np.array([offset - slope, offset + slope])) == pytest.approx([1 / 3, 2 / 3], abs=1e-6)
+
+
+def test_a_higher_score_is_never_less_probably_normal() -> None:
+    slope, offset = platt(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, True, False, False]))
+    assert 0 < slope < 1e-5
+    assert offset == pytest.approx(0, abs=1e-4)
+
+
+def test_scores_that_are_all_alike_give_the_share_of_normal_images() -> None:
+    _, offset = platt(np.full(500, 0.0), np.arange(500) < 400)
+    assert expit(offset) == pytest.approx(0.8, abs=0.003)

@@ -1,0 +1,117 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+Run = Callable[..., int]
+
+SCENES = ("--anomalous", "scenes", "--anomalous-limit", 60, "--splits", 5)
+
+
+@pytest.fixture(scope="module")
+def taught(run: Run, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run on edges with a detector that knows scenes as anomalies."""
+    copy = tmp_path_factory.mktemp("taught") / "edge"
+    shutil.copytree(trained, copy)
+    normal = json.loads((copy / "config.json").read_text())["data"]["source"]
+    assert run("detector", copy, "--normal", normal, *SCENES) == 0
+    return copy
+
+
+def test_detector_evaluates_draws_and_is_kept(
+    run: Run, taught: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert run("detector", taught, *SCENES, "--json", "--columns", "losses", "--threshold", "recall=0.9") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["columns"][0] == "mse"
+    assert len(record["columns"]) == 6
+    names = [evaluation["name"] for evaluation in record["study"]["evaluations"]]
+    assert {"six losses", "texture alone", "PCA"} <= set(names)
+    for evaluation in record["study"]["evaluations"]:
+        assert 0 <= evaluation["normal"]["average_precision"] <= 1
+    assert all(Path(figure).stat().st_size > 10_000 for figure in record["figures"])
+
+
+def test_without_anomalies_it_knows_normal_images_only(
+    run: Run, trained: Path, tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "edge"
+    shutil.copytree(trained, copy)
+    assert run("detector", copy, "--normal", photos) == 0
+    capsys.readouterr()
+    assert run("detect", copy, photos / "000.png", "--json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["probability"] is None
+    assert 0 < record["p_value"] <= 1
+
+
+def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "features.csv"
+    capsys.readouterr()
+    assert (
+        run(
+            "detect",
+            taught,
+            photos,
+            photos / "000.png",
+            "scenes",
+            "--limit",
+            20,
+            "--json",
+            "--features",
+            table,
+        )
+        == 0
+    )
+    records = {record["image"]: record for record in json.loads(capsys.readouterr().out)}
+    assert len(records) == 20 + 20  # the picture that is named twice is one
+    assert records[f"{photos}/007.png"]["verdict"] == "unreadable"
+    assert records[f"{photos}/007.png"]["reason"]
+    scenes = [record["verdict"] for name, record in records.items() if name.startswith("scenes/")]
+    edges = [record["verdict"] for name, record in records.items() if name.startswith(str(photos))]
+    assert scenes.count("anomalous") > 15
+    assert edges.count("normal") > 15
+    known = next(record for record in records.values() if record["verdict"] != "unreadable")
+    total = known["base"] + sum(part["contribution"] for part in known["contributions"])
+    assert total == pytest.approx(known["score"], abs=1e-9)
+    assert len(table.read_text().splitlines()) == 1 + len(records)
+
+
+def test_one_picture_is_judged_as_it_is_in_a_folder(
+    run: Run, taught: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = []
+    for images in ([photos / "000.png"], [photos]):
+        capsys.readouterr()
+        assert run("detect", taught, *images, "--json") == 0
+        scores.append(json.loads(capsys.readouterr().out)[0]["score"])
+    assert np.ptp(scores) < 1e-3  # a batch of another size may round otherwise
+
+
+def test_explanations_are_figures_with_every_reason(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert run("detect", taught, photos / "000.png", "--explain", tmp_path / "why", "--json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert Path(record["figure"]).stat().st_size > 20_000
+    assert record["nearest"][0]["name"]
+
+
+def test_the_exit_code_is_a_failure_only_if_asked_for(run: Run, taught: Path, photos: Path) -> None:
+    assert run("detect", taught, "scenes", "--limit", 5) == 0
+    assert run("detect", taught, "scenes", "--limit", 5, "--fail-on-anomaly") == 1
+    assert run("detect", taught, photos / "007.png", "--fail-on-anomaly") == 1
+
+
+def test_a_run_without_a_detector_says_what_to_do(
+    run: Run, trained: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("detect", trained, photos / "000.png") == 2
+    assert "pellucid detector" in capsys.readouterr().err

@@ -1,0 +1,100 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def measured(run: Callable[..., int], trained: Path, tmp_path: Path) -> Path:
+    """A copy of the run, with its latents measured."""
+    copy = tmp_path / "run"
+    shutil.copytree(trained, copy, ignore=shutil.ignore_patterns("training"))
+    assert run("latents", copy) == 0
+    return copy
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """30 sub-folders of 3 pictures; where the edge is, is the identity, how bright it is, is not."""
+    root, chance = tmp_path / "people", np.random.default_rng(0)
+    for i, edge in enumerate(np.linspace(5, 34, 30).round().astype(int)):
+        (root / f"{i:02d}").mkdir(parents=True)
+        for picture in range(3):
+            pixels = np.full((40, 40, 3), 30, np.uint8)
+            pixels[:, edge:] = np.array([200, 120, 60]) + chance.integers(-8, 9)
+            Image.fromarray(pixels).save(root / f"{i:02d}" / f"{picture}.png")
+    return root
+
+
+def test_candidates_are_ranked_and_unreadable_ones_are_named(
+    run: Callable[..., int],
+    measured: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "gallery.pdf"
+    capsys.readouterr()
+    options = ("--top", 4, "--out", out, "--json")
+    assert run("gallery", measured, photos / "000.png", photos, *options) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["candidates"] == 114
+    assert {entry["name"] for entry in record["skipped"]} == {f"{i:03d}.png" for i in range(7, 120, 20)}
+    matches = record["matches"]
+    assert len(matches) == 4
+    assert matches[0]["distance"] == pytest.approx(0, abs=1e-4)  # the wanted picture is among them
+    assert [m["distance"] for m in matches] == sorted(m["distance"] for m in matches)
+    assert matches[0]["probability"] is None
+    assert out.read_bytes()[:4] == b"%PDF"
+
+
+def test_known_identities_give_probabilities_until_the_marks_change(
+    run: Callable[..., int], measured: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = people / "12"
+    assert run("same", measured, people, "--json") == 0
+    learned = json.loads(capsys.readouterr().out)
+    assert learned["pictures"] == "90 pictures of 30 identities"
+    assert learned["identity"]["rates"]["auc"] > 0.8
+    assert run("gallery", measured, wanted, people, "--json") == 0
+    matches = json.loads(capsys.readouterr().out)["matches"]
+    assert {match["name"][:2] for match in matches[:3]} <= {"11", "12", "13"}
+    assert 0 < matches[0]["probability"] < 1
+    assert run("compare", measured, wanted / "0.png", wanted / "1.png", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["same_probability"] > 0.5
+    assert run("gallery", measured, wanted, people, "--all-latents") == 0
+    assert "probability" in capsys.readouterr().out
+    table = json.loads((measured / "latents.json").read_text())["latents"]
+    active = [f"z{record['index']}" for record in table if record["active"]]
+    for latent in active:
+        assert run("name", measured, latent, "--nuisance") == 0
+    capsys.readouterr()
+    assert run("compare", measured, wanted / "0.png", wanted / "1.png", "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["same_probability"] is None
+    assert "marks of nuisance have changed" in printed.err
+    assert run("gallery", measured, wanted, people) == 2
+    assert "--all-latents" in capsys.readouterr().err
+
+
+def test_searches_that_cannot_be_made(
+    run: Callable[..., int], measured: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = photos / "000.png"
+    for command, says in (
+        (("gallery", measured, wanted, photos, "--top", 0), "--top"),
+        (("gallery", measured, wanted, photos, "--out", "a.gif"), ".pdf"),
+        (("gallery", measured, wanted, "no/such/folder"), "no/such/folder"),
+        (("same", measured, photos), "sub-folder"),
+        (("same", measured, "sprites"), "sprites"),
+        (("same", measured, "people", "--each", 1), "two pictures"),
+    ):
+        capsys.readouterr()
+        assert run(*command) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("pellucid: ")
+        assert says in error

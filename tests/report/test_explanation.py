@@ -1,0 +1,81 @@
+"""The figure of one verdict: its bars add up, its words are the explanation's, nothing hostile breaks it."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pellucid.anomaly.explanation import Counterfactual, Explanation, Move, Neighbour
+from pellucid.anomaly.verdict import Contribution
+from pellucid.report.explanation import explanation_figure, heat
+from pellucid.report.ink import encode
+from pellucid.report.waterfall import bars, kinds
+
+
+@pytest.fixture
+def explanation() -> Explanation:
+    """Fifteen contributions, the largest first, that take an average 5 to -4."""
+    sizes = [-6.0, 3.0, -2.5, *[-0.5] * 7, *[0.0] * 5]
+    columns = ["ssim", "gradient", *(f"z{i}" for i in range(13))]
+    parts = tuple(
+        Contribution(column, f"{column} <b>$x$", 0.5, 0.25, 0.99, size)
+        for column, size in zip(columns, sizes, strict=True)
+    )
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    field = np.linspace(0, 1, 1024, dtype=np.float32).reshape(32, 32)
+    return Explanation(
+        name="a <script>.jpg",
+        verdict="anomalous",
+        score=5.0 + sum(sizes),
+        threshold=0.5,
+        probability=0.02,
+        p_value=0.004,
+        base=5.0,
+        contributions=parts,
+        image=picture,
+        reconstruction=picture * 0.5,
+        residual=field,
+        similarity=field,
+        neighbours=(Neighbour("b.jpg", 1.25, picture[0]),),
+        counterfactual=Counterfactual((Move("z3", "z3 hat", -1.0, 2.0, 3.0),), picture, 0.5, 4.0),
+    )
+
+
+def test_the_bars_lead_from_the_base_to_the_score(explanation: Explanation) -> None:
+    steps = bars(explanation, most=4)
+    assert len(steps) == 5
+    assert steps[0].start == explanation.base
+    for before, after in itertools.pairwise(steps):
+        assert after.start == before.end
+    assert steps[-1].end == pytest.approx(explanation.score)
+    assert steps[-1].label == "the other 11 together"
+
+
+def test_losses_texture_and_latents_are_summed_apart(explanation: Explanation) -> None:
+    assert kinds(explanation) == "In sum: losses −6.00, texture +3.00, latents −6.00."
+    assert kinds(replace(explanation, contributions=explanation.contributions[:1])) == ""
+
+
+def test_the_figure_says_what_the_explanation_says(explanation: Explanation) -> None:
+    figure = explanation_figure(explanation)
+    words = " ".join(text.get_text() for text in figure.texts)
+    for expected in ("Anomalous", "2 %", "−4.00", "0.004", "1.25", "z3 hat", "higher than in 99 %"):
+        assert expected in words, expected
+    assert len(encode(figure, "png")) > 20_000
+
+
+def test_without_probability_neighbours_or_a_change_the_figure_still_stands(explanation: Explanation) -> None:
+    bare = replace(explanation, probability=None, neighbours=(), counterfactual=None)
+    words = " ".join(text.get_text() for text in explanation_figure(bare).texts)
+    assert "probability of being normal" not in words
+
+
+def test_heat_lies_over_the_picture_and_grows_with_the_value() -> None:
+    picture = torch.full((1, 1, 16, 16), 0.5)
+    field = np.zeros((16, 16), np.float32)
+    field[:, 8:12], field[:, 12:] = 1.0, np.nan
+    drawn = heat(picture, field)[0].mean(0)
+    assert drawn[0, 0] == drawn[0, 15] == 0.25
+    assert drawn[0, 9] > 0.5
