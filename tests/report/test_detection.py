@@ -94,6 +94,20 @@ def test_texture_figure_names_every_loss_and_bin() -> None:
     assert "busyness" in words
 
 
+def test_measures_of_texture_are_not_shown_as_losses_that_follow_it() -> None:
+    columns = ("ssim", "gradient")
+    diagnosis = TextureDiagnosis(
+        columns=columns,
+        edges=np.array([0.0, 0.1]),
+        counts=np.array([[10], [30]]),
+        average_precision=np.full((2, 1, 3), 0.75),
+        chance=np.array([[0.25], [0.75]]),
+        correlation=np.array([[0.5, 1.0], [0.6, 1.0]]),
+    )
+    drawn = texture_figure(diagnosis).axes[1]
+    assert [bar.get_width() for bar in drawn.patches] == [0.5, 0.6]
+
+
 def test_extremes_show_each_image_above_its_reconstruction() -> None:
     features = Features(("mse",), np.linspace(0.01, 0.04, 4)[:, None], ("a", "b", "c", "d"), ("",) * 4)
     rows = [np.array([row]) for row in range(4)]

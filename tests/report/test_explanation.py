@@ -72,6 +72,18 @@ def test_without_probability_neighbours_or_a_change_the_figure_still_stands(expl
     assert "probability of being normal" not in words
 
 
+@pytest.mark.parametrize(
+    ("columns", "reason"), [(2, "does not rest on latents"), (3, "range of normal images")]
+)
+def test_without_a_change_the_figure_says_why_there_is_none(
+    explanation: Explanation, columns: int, reason: str
+) -> None:
+    # The first two are a loss and a measure of texture, the third is a latent.
+    stuck = replace(explanation, contributions=explanation.contributions[:columns], counterfactual=None)
+    words = " ".join(text.get_text() for text in explanation_figure(stuck).texts)
+    assert reason in words
+
+
 def test_heat_lies_over_the_picture_and_grows_with_the_value() -> None:
     picture = torch.full((1, 1, 16, 16), 0.5)
     field = np.zeros((16, 16), np.float32)

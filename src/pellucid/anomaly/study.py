@@ -25,8 +25,8 @@ class Study:
 
     Attributes:
         evaluations: By name: `six losses`, `losses + all latents` (both the paper's), `losses + texture +
-            active latents`, and without any network `texture alone`, `PCA` and `PCA + texture` (if there is
-            a PCA).
+            latents` (the active ones, as in `Detector`), and without any network `texture alone`, `PCA` and
+            `PCA + texture` (if there is a PCA).
         diagnosis: Of the six losses, within bins of equally busy images.
         probability: float64 [image], of being normal, by a detector that was fitted on other images.
         normal: bool [image], whether each image is.
@@ -80,7 +80,7 @@ def study(
     columns = {
         "six losses": LOSS_COLUMNS,
         "losses + all latents": (*LOSS_COLUMNS, *every),
-        "losses + texture + active latents": (*LOSS_COLUMNS, *TEXTURE, *latents),
+        "losses + texture + latents": (*LOSS_COLUMNS, *TEXTURE, *latents),
         "texture alone": TEXTURE,
     }
     tables = {name: (chosen, features.select(chosen)) for name, chosen in columns.items()}
@@ -107,7 +107,7 @@ def study(
         progress=counted(len(tables) * splits),
         **settings,
     )
-    probability = _probabilities(tables["losses + texture + active latents"][1], normal, groups, seed)
+    probability = _probabilities(tables["losses + texture + latents"][1], normal, groups, seed)
     return Study(evaluations, diagnosis, probability, normal)
 
 

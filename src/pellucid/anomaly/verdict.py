@@ -177,12 +177,15 @@ def _picture_reason(judged: Verdict) -> str:
         return (
             f"the image is {_amount(odd)} ({unusual})" if odd and unusual else "the image is as busy as usual"
         )
-    # Of losses that say the same a regression may weigh one against the others: ask those that speak plainly.
-    plain = [part for part in losses if (part.contribution < 0) == (part.quantile > 0.5)]
-    telling = max(plain or losses, key=lambda part: abs(part.contribution))
-    if odd and unusual:
-        how = "poor" if judged.reconstruction_part < 0 else "good"
+    # Cross entropies hold the image's own entropy, too. Of losses that say the same a regression may weigh
+    # one against the others: ask those that speak plainly.
+    errors = [part for part in losses if "cross_entropy" not in part.column] or losses
+    plain = [part for part in errors if (part.contribution < 0) == (part.quantile > 0.5)]
+    telling = max(plain or errors, key=lambda part: abs(part.contribution))
+    poor = judged.reconstruction_part < 0
+    if odd and unusual and not (_extreme(telling) and (telling.quantile > 0.5) == poor):
         measured = f"{telling.label} {telling.value:.2g}"
+        how = "as usual" if abs(judged.reconstruction_part) < 1 else "poor" if poor else "good"
         return f"for so {_amount(odd)} an image ({unusual}) the reconstruction is {how} ({measured})"
     how = "as usual" if not _extreme(telling) else "poor" if telling.quantile > 0.5 else "good"
     return f"the reconstruction is {how} ({telling.label} {telling.value:.2g}, {telling.rank})"

@@ -195,7 +195,7 @@ def _draw(
     from pellucid.report.figures import save_figure
 
     labels = {column: fitted.label(column) for column in features.columns}
-    decisive = studied.named("losses + texture + active latents")
+    decisive = studied.named("losses + texture + latents")
     drawn = {
         "precision-recall": precision_recall_figure(studied.evaluations),
         "coefficients": coefficients_figure(decisive, labels=labels),
@@ -228,9 +228,14 @@ def _print(studied: "Study") -> None:
     for evaluation in studied.evaluations:
         summary = evaluation.summary()
         cells = [
-            f"{summary[positive]['average_precision']:.4f} "
+            f"{_below_one(summary[positive]['average_precision'])} "
             f"({summary[positive]['low']:.3f}-{summary[positive]['high']:.3f})"
             for positive in ("normal", "anomalous")
         ]
         printed.add_row(evaluation.name, *cells)
     Console().print(printed, markup=False)
+
+
+def _below_one(value: float) -> str:
+    """Four digits, never rounded up to 1."""
+    return f"{min(value, 0.9999) if value < 1 else 1:.4f}"

@@ -91,7 +91,16 @@ def draw_precision_recall(
     for chance in sorted({evaluation.chance[at] for evaluation in evaluations}):
         axes.axhline(chance, color=ink.muted, lw=1, ls=(0, (4, 3)), zorder=1)
         text = f"chance {chance:.3f}"
-        axes.text(0.01, chance + 0.01 * (1 - low), text, color=ink.muted, va="bottom", fontproperties=font(7))
+        axes.text(
+            0.01,
+            chance + 0.012 * (1 - low),
+            text,
+            color=ink.muted,
+            va="bottom",
+            fontproperties=font(7),
+            bbox={"facecolor": ink.paper, "alpha": 0.8, "lw": 0, "pad": 1},  # a curve may pass behind
+            zorder=4,
+        )
     for evaluation, (color, dash) in zip(evaluations, _styles(len(evaluations), ink), strict=True):
         below, above = np.quantile(evaluation.precision[at], BAND, axis=0)
         axes.fill_between(evaluation.recall, below, above, color=color, alpha=0.18, lw=0)

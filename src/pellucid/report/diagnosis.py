@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pellucid.anomaly.evaluation import BAND, Evaluation, TextureDiagnosis
+from pellucid.anomaly.features import LOSS_COLUMNS
 from pellucid.anomaly.verdict import COLUMN_LABELS
 from pellucid.errors import DataError
 from pellucid.report.detection import POSITIVE, share
@@ -155,7 +156,7 @@ def _key(sheet: Sheet, names: Sequence[str], left: float, top: int) -> None:
 
 def _losses_or_largest(diagnosis: TextureDiagnosis, most: int = 12) -> list[int]:
     """The losses; where there are none, the columns that follow texture most."""
-    losses = [at for at, column in enumerate(diagnosis.columns) if column in COLUMN_LABELS]
+    losses = [at for at, column in enumerate(diagnosis.columns) if column in LOSS_COLUMNS]
     if losses:
         return losses
     size = np.nan_to_num(np.abs(diagnosis.correlation)).max(axis=0)

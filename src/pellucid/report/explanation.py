@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pellucid.anomaly.explanation import Counterfactual, Explanation, Move, Neighbour
+from pellucid.anomaly.features import PICTURE_COLUMNS
 from pellucid.anomaly.verdict import percent
-from pellucid.objective.reconstruction import LOSSES
 from pellucid.report.card import COLORS
 from pellucid.report.ink import LIGHT, Ink, Sheet, text_width
 from pellucid.report.lettering import added, cut, level, lines, short
@@ -189,8 +189,8 @@ def _counterfactual(sheet: Sheet, explanation: Explanation, top: int) -> None:
 
 
 def _no_change(explanation: Explanation) -> tuple[str, str]:
-    if all(part.column in LOSSES for part in explanation.contributions):
-        return "It rests on the losses alone, so no change", "of the latents turns it."
+    if all(part.column in PICTURE_COLUMNS for part in explanation.contributions):
+        return "It does not rest on latents, so no", "change of them turns it."
     return "No change of the latents within the", "range of normal images turns it."
 
 

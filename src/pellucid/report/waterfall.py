@@ -147,7 +147,10 @@ def draw_steps(axes: Axes, explanation: Explanation, steps: Sequence[Bar], ink: 
         )
     for row, step in enumerate(steps, 1):
         color = _color(step, explanation, ink)
-        axes.barh(row, step.end - step.start, left=step.start, height=0.6, color=color)
+        # With an edge, so that the smallest bar too is seen and the way down has no gap.
+        axes.barh(
+            row, step.end - step.start, left=step.start, height=0.6, color=color, edgecolor=color, lw=0.6
+        )
     axes.plot(score, last, marker="D", ms=6, color=_color(_end(explanation), explanation, ink), zorder=3)
     plain_axes(axes, ink)
     axes.set(xlim=(low, high), ylim=(last + 0.5, -0.5), yticks=[])

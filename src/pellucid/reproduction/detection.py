@@ -24,7 +24,7 @@ def detection(context: Context) -> Part:
     columns = {
         "six losses": LOSS_COLUMNS,
         "losses + all latents": columns_of("losses+latents", model.latents),
-        "losses + texture + active latents": (*LOSS_COLUMNS, *TEXTURE, *decisive("latents", table)),
+        "losses + texture + latents": (*LOSS_COLUMNS, *TEXTURE, *decisive("latents", table)),
     }
     evaluations = [
         evaluated(context, features.select(chosen), normal, chosen, name, context.judged.groups[rows])

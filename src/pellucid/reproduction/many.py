@@ -31,7 +31,7 @@ def many(context: Context) -> Part:
             progress=advance,
         )
     papers = [found.named("six losses"), found.named("losses + all latents")]
-    default, baseline = found.named("losses + texture + active latents"), found.named("PCA")
+    default, baseline = found.named("losses + texture + latents"), found.named("PCA")
     baselines = [found.named("texture alone"), baseline, found.named("PCA + texture")]
     count, anomalous = default.counts
     exhibit = Exhibit(
