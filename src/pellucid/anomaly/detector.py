@@ -255,7 +255,7 @@ class Detector:
         return tuple(self._verdict(fitted, features.of(np.array([i]))) for i in range(len(features)))
 
     def explain(
-        self, images: Images, *, names: Sequence[str] | None = None, neighbours: int = 5
+        self, images: Images, *, names: Sequence[str] | None = None, neighbours: int = 4
     ) -> tuple[Explanation, ...]:
         """The verdict on each image with every reason for it; some tenths of a second each.
 
