@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from pellucid.anomaly import baselines
 from pellucid.anomaly.baselines import pca_columns, pca_features
 from pellucid.data.images import to_float
 from pellucid.errors import ConfigError, DataError
@@ -32,7 +31,7 @@ def unchecked() -> Iterator[None]:
 
 
 def test_codes_and_error_are_those_of_the_singular_vectors(pixels: np.ndarray) -> None:
-    found = pca_features(pixels[:60], pixels, 4)
+    found = pca_features(pixels[:60], [pixels], 4)
     flat = pixels.astype(np.float64).reshape(70, -1) / 255
     mean = flat[:60].mean(axis=0)
     axes = np.linalg.svd(flat[:60] - mean)[2][:4]
@@ -45,18 +44,16 @@ def test_codes_and_error_are_those_of_the_singular_vectors(pixels: np.ndarray) -
 
 def test_pixels_and_tensors_give_the_same(pixels: np.ndarray) -> None:
     tensor = to_float(pixels)
-    expected = pca_features(pixels[:60], pixels, 4)
-    assert np.array_equal(pca_features(tensor[:60], tensor, 4), expected)
+    expected = pca_features(pixels[:60], [pixels], 4)
+    assert np.array_equal(pca_features(tensor[:60], [tensor], 4), expected)
 
 
-def test_an_image_is_described_alike_in_any_company(
-    pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    together = pca_features(pixels[:60], pixels, 4)
-    monkeypatch.setattr(baselines, "_BATCH", 16)
-    assert pca_features(pixels[:60], pixels, 4) == pytest.approx(together, abs=1e-6)
-    assert pca_features(pixels[:60], pixels[65:66], 4) == pytest.approx(together[65:66], abs=1e-6)
-    assert len(pca_features(pixels[:60], pixels[:0], 4)) == 0
+def test_an_image_is_described_alike_in_any_company(pixels: np.ndarray) -> None:
+    together = pca_features(pixels[:60], [pixels], 4)
+    parts = [pixels[:16], pixels[16:65], pixels[65:]]
+    assert pca_features(pixels[:60], parts, 4) == pytest.approx(together, abs=1e-6)
+    assert pca_features(pixels[:60], [pixels[65:66]], 4) == pytest.approx(together[65:66], abs=1e-6)
+    assert len(pca_features(pixels[:60], [pixels[:0]], 4)) == 0
 
 
 def test_columns_are_the_error_and_the_components() -> None:
@@ -65,11 +62,11 @@ def test_columns_are_the_error_and_the_components() -> None:
 
 def test_what_cannot_be_fitted_or_described_is_refused(pixels: np.ndarray) -> None:
     with pytest.raises(ConfigError, match="components"):
-        pca_features(pixels, pixels, 0)
+        pca_features(pixels, [pixels], 0)
     with pytest.raises(DataError, match="more than 70 training images"):
-        pca_features(pixels, pixels, 70)
+        pca_features(pixels, [pixels], 70)
 
 
 def test_images_of_another_size_are_refused(pixels: np.ndarray, unchecked: None) -> None:
     with pytest.raises(DataError, match="images of 192 values"):
-        pca_features(pixels, torch.zeros(1, 3, 4, 4), 4)
+        pca_features(pixels, [torch.zeros(1, 3, 4, 4)], 4)

@@ -77,7 +77,7 @@ def test_quantile_and_median_are_those_of_the_normal_images(
     for part in detector.explain(noisy[:1])[0].contributions:
         column = normal.select([part.column])[:, 0]
         assert part.usual == np.median(column)
-        assert part.quantile == np.mean(column < part.value)
+        assert part.quantile == np.mean(column < part.value) + np.mean(column == part.value) / 2
 
 
 def test_a_known_image_is_its_own_nearest_neighbour(detector: Detector, smooth: Tensor) -> None:
@@ -142,6 +142,10 @@ def test_inactive_latents_take_no_part_unless_they_are_named(
     assert detector.fitted is not None
     assert [name for name in detector.fitted.columns if name.startswith("z")] == ["z0", "z2"]
     assert detector.label("z0") == "z0 tilt"
+    for choice in (["losses", "latents"], "losses,latents"):
+        fitted = Detector(blank_model, table=TABLE, columns=choice).fit(smooth, noisy).fitted
+        assert fitted is not None
+        assert fitted.columns[6:] == ("z0", "z2")
     named = Detector(blank_model, table=TABLE, columns=["z1"]).fit(smooth, noisy)
     assert named.fitted is not None
     assert named.fitted.columns == ("z1",)

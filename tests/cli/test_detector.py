@@ -33,6 +33,9 @@ def test_detector_evaluates_draws_and_is_kept(
     assert {"six losses", "texture alone", "PCA"} <= set(names)
     for evaluation in record["study"]["evaluations"]:
         assert 0 <= evaluation["normal"]["average_precision"] <= 1
+    assert "this detector" in names  # it decides by the losses alone
+    assert 0 <= record["study"]["false_alarms"] <= 1
+    assert record["study"]["found"] > 0.8
     assert all(Path(figure).stat().st_size > 10_000 for figure in record["figures"])
 
 
@@ -81,6 +84,27 @@ def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(
     total = known["base"] + sum(part["contribution"] for part in known["contributions"])
     assert total == pytest.approx(known["score"], abs=1e-9)
     assert len(table.read_text().splitlines()) == 1 + len(records)
+
+
+def test_a_folder_of_unreadable_pictures_stops_nothing(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a\x1b[31m.png").write_bytes(b"no picture")
+    capsys.readouterr()
+    assert run("detect", taught, tmp_path / "broken", photos / "000.png") == 0
+    printed = capsys.readouterr().out
+    assert "\x1b[31m.png" not in printed
+    assert "1 normal, 1 unreadable." in printed
+
+
+def test_a_class_of_three_pictures_is_enough_to_be_told_how_little_that_is(
+    run: Run, taught: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    few = ("--normal", photos, "--anomalous", "scenes", "--anomalous-limit", 3, "--splits", 3)
+    assert run("detector", taught, *few) == 0
+    assert "of the anomalous found" in capsys.readouterr().out
 
 
 def test_one_picture_is_judged_as_it_is_in_a_folder(

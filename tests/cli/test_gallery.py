@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pellucid.cli.gallery import _print, _some
+from pellucid.comparison.gallery import Match
+
 
 @pytest.fixture
 def measured(run: Callable[..., int], trained: Path, tmp_path: Path) -> Path:
@@ -61,12 +64,16 @@ def test_known_identities_give_probabilities_until_the_marks_change(
     assert learned["pictures"] == "90 pictures of 30 identities"
     assert learned["identity"]["rates"]["auc"] > 0.8
     assert run("gallery", measured, wanted, people, "--json") == 0
+    several = json.loads(capsys.readouterr().out)
+    assert {match["probability"] for match in several["matches"]} == {None}
+    assert "3 wanted pictures were averaged" in several["note"]
+    assert run("gallery", measured, wanted / "0.png", people, "--json") == 0
     matches = json.loads(capsys.readouterr().out)["matches"]
     assert {match["name"][:2] for match in matches[:3]} <= {"11", "12", "13"}
     assert 0 < matches[0]["probability"] < 1
     assert run("compare", measured, wanted / "0.png", wanted / "1.png", "--json") == 0
     assert json.loads(capsys.readouterr().out)["same_probability"] > 0.5
-    assert run("gallery", measured, wanted, people, "--all-latents") == 0
+    assert run("gallery", measured, wanted / "0.png", people, "--all-latents") == 0
     assert "probability" in capsys.readouterr().out
     table = json.loads((measured / "latents.json").read_text())["latents"]
     active = [f"z{record['index']}" for record in table if record["active"]]
@@ -79,6 +86,22 @@ def test_known_identities_give_probabilities_until_the_marks_change(
     assert "marks of nuisance have changed" in printed.err
     assert run("gallery", measured, wanted, people) == 2
     assert "--all-latents" in capsys.readouterr().err
+    with pytest.MonkeyPatch.context() as patch:  # refused before three thousand pictures are drawn
+        patch.setattr("pellucid.comparison.people.known_people", lambda *_, **__: pytest.fail("drawn"))
+        assert run("same", measured, "people") == 2
+    assert "--no-nuisance" in capsys.readouterr().err
+
+
+def test_names_cannot_move_the_cursor_and_no_probability_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    matches = [Match("a\x1b[2J\udc80.png", 0, 0.0, 0.99999, ()), Match("b", 1, 9.0, 1e-9, ())]
+    _print(matches, 1234, "By 2 latents.")
+    printed = capsys.readouterr().out
+    assert "1,234" in printed
+    assert "above 0.99" in printed
+    assert "below 0.01" in printed
+    assert "\x1b[2J" not in printed
+    assert "\\x1b[2J\\udc80.png" in printed
+    assert _some([("c\x1b[2J", "damaged")]) == "c\\x1b[2J"
 
 
 def test_searches_that_cannot_be_made(

@@ -77,6 +77,24 @@ def test_several_pictures_of_the_wanted_one_are_averaged(model: Model, table: La
     assert rank(model, table, wanted, codes, NAMES)[0].distance == pytest.approx(0, abs=1e-4)
 
 
+def test_averaged_pictures_give_no_probability_and_the_same_order(model: Model, table: LatentTable) -> None:
+    codes = Codes(CANDIDATES, np.zeros_like(CANDIDATES))
+    twice = torch.cat([picture(*WANTED), picture(*WANTED)])
+    averaged = rank(model, table, twice, codes, NAMES, same=weighing(1.0, 1.0))
+    single = ranked(model, table, same=weighing(1.0, 1.0))
+    assert {match.probability for match in averaged} == {None}
+    assert None not in {match.probability for match in single}
+    assert [match.name for match in averaged] == [match.name for match in single]
+
+
+def test_only_the_first_ranks_are_given_and_as_among_all(model: Model, table: LatentTable) -> None:
+    for same in (None, weighing(1.0, 1.0)):
+        assert ranked(model, table, same=same, top=2) == ranked(model, table, same=same)[:2]
+    assert ranked(model, table, top=9) == ranked(model, table)
+    with pytest.raises(ConfigError, match="top"):
+        ranked(model, table, top=0)
+
+
 def test_one_candidate_is_at_even_odds(model: Model, table: LatentTable) -> None:
     codes = Codes(CANDIDATES[1:2], np.zeros((1, 4), np.float32))
     (match,) = rank(model, table, picture(*WANTED), codes, ["only"], same=weighing(1.0, 1.0))

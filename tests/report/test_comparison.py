@@ -22,7 +22,8 @@ from pellucid.report.ink import DARK, encode
 
 @pytest.fixture
 def compared() -> Comparison:
-    return compare(bands_model(), bands_table(), picture(0.5, -1.0, 0.0, 0.0), picture(0.2, 1.0, 0.8, 0.0))
+    a, b = picture(0.5, -1.0, 0.0, 0.0), picture(0.2, 1.0, 0.8, 0.0)
+    return compare(bands_model(), a, b, table=bands_table())
 
 
 def texts(figure: Figure) -> list[str]:
@@ -70,7 +71,7 @@ def test_many_latents_are_cut_and_said_to_be(compared: Comparison) -> None:
 
 def test_hostile_names_break_neither_figure(compared: Comparison, tmp_path: Path) -> None:
     table = rename(bands_table(), 1, "$x_{" + "W" * 50)
-    odd = compare(bands_model(), table, picture(0.5, -1.0, 0.0, 0.0), picture(0.2, 1.0, 0.8, 0.0))
+    odd = compare(bands_model(), picture(0.5, -1.0, 0.0, 0.0), picture(0.2, 1.0, 0.8, 0.0), table=table)
     save_comparison(odd, tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").read_bytes()[:4] == b"%PDF"
     match = Match("a/$b\x1b[2J" + "c" * 200, 0, 1.0, None, (Reason(1, table.label(1), 1.0, -0.5),))

@@ -85,6 +85,22 @@ def test_a_gain_in_one_direction_may_be_lost_in_the_other() -> None:
     assert latents_help(precision(0.99, 0.80), precision(0.98, 0.85)).verdict == "did not hold"
 
 
+def test_near_perfect_says_as_many_only_where_it_is() -> None:
+    assert "as many" in near_perfect(precision(0.99, 0.99), (1000, 1000)).statement
+    assert "as many" not in near_perfect(precision(0.99, 0.99), (1000, 700)).statement
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        ssim_beats_cosine(precision(0.9, 0.9), precision(0.8, 0.8), COUNTS),
+        beats_pca(precision(0.9, 0.9), precision(0.8, 0.8)),
+    ],
+)
+def test_rules_on_one_training_say_so(claim: Claim) -> None:
+    assert "one training" in claim.rule
+
+
 def test_near_perfect_asks_for_both_directions() -> None:
     assert near_perfect(precision(0.995, 0.991), COUNTS).verdict == "held"
     assert near_perfect(precision(0.999, 0.95, 0.01), COUNTS).verdict == "did not hold"

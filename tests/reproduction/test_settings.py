@@ -37,7 +37,7 @@ def test_damaged_settings_are_not_believed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"minutes": 0.0}, {"minutes": float("nan")}, {"seed": -1}, {"minutes": None}]
+    "wrong", [{"minutes": 0.0}, {"minutes": float("nan")}, {"seed": -1}, {"seed": 2**32}, {"minutes": None}]
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float | None]) -> None:
     with pytest.raises(ConfigError):

@@ -40,6 +40,16 @@ def test_a_part_with_a_damaged_or_missing_file_is_computed_anew(
     assert read_part(tmp_path, "some") is None
 
 
+def test_a_part_of_another_version_is_computed_anew(
+    tmp_path: Path, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_part(tmp_path, part)
+    monkeypatch.setattr("pellucid.__version__", "999.0.0")
+    assert read_part(tmp_path, "some") is None
+    write_part(tmp_path, part)
+    assert read_part(tmp_path, "some") == part
+
+
 def test_figures_are_numbered_as_people_do() -> None:
     assert [numbered(f) for f in ((), (1,), (2, 3), (7, 8, 9, 10))] == [
         "",

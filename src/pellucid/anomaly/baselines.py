@@ -1,5 +1,7 @@
 """What needs no network, and so is what a network must beat."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, UInt8
@@ -7,8 +9,6 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from pellucid.errors import ConfigError, DataError
-
-_BATCH = 1024
 
 
 def pca_columns(components: int) -> tuple[str, ...]:
@@ -18,9 +18,9 @@ def pca_columns(components: int) -> tuple[str, ...]:
 
 def pca_features(
     training: UInt8[np.ndarray, "known height width channel"] | Float[Tensor, "known channel height width"],
-    images: UInt8[np.ndarray, "image height width channel"] | Float[Tensor, "image channel height width"],
+    batches: Iterable[UInt8[np.ndarray, "_ height width channel"] | Float[Tensor, "_ channel height width"]],
     components: int = 32,
-) -> Float64[np.ndarray, "image column"]:
+) -> Float64[np.ndarray, "described column"]:
     """Reconstruction error and codes of a principal component analysis: a linear autoencoder.
 
     Fitted on the training images only, by scikit-learn's randomised solver with a fixed seed. It holds them
@@ -29,7 +29,7 @@ def pca_features(
 
     Args:
         training: uint8 [image height width channel] or floats in [0, 1] [image channel height width].
-        images: The images to describe, of the same size, in either form.
+        batches: The images to describe, of the same size, some at a time, in either form.
         components: How many codes.
 
     Returns:
@@ -49,11 +49,12 @@ def pca_features(
             f"of {known.shape[1]}. Pass more, or lower components."
         )
     pca = PCA(components, svd_solver="randomized", random_state=0).fit(known)
-    parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-    return np.concatenate([np.empty((0, 1 + components)), *(_describe(pca, _flat(part)) for part in parts)])
+    return np.concatenate(
+        [np.empty((0, 1 + components)), *(_describe(pca, _flat(part)) for part in batches if len(part))]
+    )
 
 
-def _describe(pca: PCA, flat: Float32[np.ndarray, "image value"]) -> Float64[np.ndarray, "image column"]:
+def _describe(pca: PCA, flat: Float32[np.ndarray, "image value"]) -> Float64[np.ndarray, "described column"]:
     if flat.shape[1] != pca.n_features_in_:
         raise DataError(
             f"expected images of {pca.n_features_in_} values, as those that were fitted, got "

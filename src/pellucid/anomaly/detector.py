@@ -1,7 +1,9 @@
 """The detector of a model: is this image like the ones I know, how sure is that, and why."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,27 @@ class Fitted:
     columns: tuple[str, ...]
     estimator: Estimator
     reference: Reference
+
+    @cached_property
+    def usual(self) -> Float64[np.ndarray, "image column"]:
+        """The deciding columns of the normal images, each ascending."""
+        return np.sort(self.reference.select(self.columns), axis=0)
+
+    @cached_property
+    def start(self) -> Float64[np.ndarray, " column"]:
+        """What each column contributes to the score of the average normal image."""
+        if isinstance(self.estimator, GaussianDetector):  # not linear: its scores start from 0
+            return np.zeros(len(self.columns))
+        start: Float64[np.ndarray, " column"] = self.estimator.contributions(
+            self.usual.mean(axis=0, keepdims=True)
+        )[0]
+        return start
+
+    @property
+    def base(self) -> float:
+        """The score of the average normal image."""
+        intercept = 0.0 if isinstance(self.estimator, GaussianDetector) else float(self.estimator.intercept_)
+        return intercept + float(self.start.sum())
 
     @property
     def threshold(self) -> float:
@@ -248,11 +271,15 @@ class Detector:
         return self._ready().estimator.p_values(self._rows(images))
 
     def judge(self, images: Examples) -> tuple[Verdict, ...]:
-        """The verdict on each image with what each measurement adds to it: fast, for many images."""
-        fitted = self._ready()
+        """The verdict on each image with what each measurement adds to it: fast, for many images.
+
+        Raises:
+            DataError: If an image could not be read.
+            ConfigError: If the detector is not fitted.
+        """
         features = self._measured(images)[0]
         self._rows(features)
-        return tuple(self._verdict(fitted, features.of(np.array([i]))) for i in range(len(features)))
+        return self._verdicts(features)
 
     def explain(
         self, images: Images, *, names: Sequence[str] | None = None, neighbours: int = 4
@@ -279,7 +306,7 @@ class Detector:
     def _explain(self, fitted: Fitted, image: Tensor, features: Features, neighbours: int) -> Explanation:
         reconstruction = self.model.decode(_codes(features))
         return Explanation(
-            **vars(self._verdict(fitted, features)),
+            **vars(self._verdicts(features)[0]),
             image=image,
             reconstruction=reconstruction,
             residual=residual_map(image, reconstruction),
@@ -288,45 +315,48 @@ class Detector:
             counterfactual=self._counterfactual(fitted, features),
         )
 
-    def _verdict(self, fitted: Fitted, features: Features) -> Verdict:
-        estimator = fitted.estimator
-        row = features.select(fitted.columns)
+    def _verdicts(self, features: Features) -> tuple[Verdict, ...]:
+        fitted = self._ready()
+        estimator, rows = fitted.estimator, features.select(fitted.columns)
+        if not len(rows):
+            return ()
+        scores, normal = estimator.score_samples(rows), estimator.decision_function(rows) >= 0
+        p_values, shares = estimator.p_values(rows), estimator.contributions(rows) - fitted.start
         two_class = isinstance(estimator, LogisticDetector)
-        return Verdict(
-            name=features.names[0],
-            verdict="normal" if estimator.decision_function(row)[0] >= 0 else "anomalous",
-            score=float(estimator.score_samples(row)[0]),
-            threshold=fitted.threshold,
-            probability=float(estimator.predict_proba(row)[0, 1]) if two_class else None,
-            p_value=float(estimator.p_values(row)[0]),
-            base=self._base(fitted),
-            contributions=self._contributions(fitted, row),
+        probability = estimator.predict_proba(rows)[:, 1] if two_class else None
+        return tuple(
+            Verdict(
+                name=features.names[i],
+                verdict="normal" if normal[i] else "anomalous",
+                score=float(scores[i]),
+                threshold=fitted.threshold,
+                probability=None if probability is None else float(probability[i]),
+                p_value=float(p_values[i]),
+                base=fitted.base,
+                contributions=self._contributions(fitted, rows[i], shares[i]),
+            )
+            for i in range(len(rows))
         )
 
     def label(self, column: str) -> str:
         """How people call a column."""
         return COLUMN_LABELS[column] if column in COLUMN_LABELS else self.table.label(int(column[1:]))
 
-    def _base(self, fitted: Fitted) -> float:
-        if isinstance(fitted.estimator, GaussianDetector):
-            return 0.0
-        usual = fitted.reference.select(fitted.columns).mean(axis=0, keepdims=True)
-        return float(fitted.estimator.score_samples(usual)[0])
-
     def _contributions(
-        self, fitted: Fitted, row: Float64[np.ndarray, "1 column"]
+        self, fitted: Fitted, values: Float64[np.ndarray, " column"], shares: Float64[np.ndarray, " column"]
     ) -> tuple[Contribution, ...]:
-        usual = fitted.reference.select(fitted.columns)
-        shares = fitted.estimator.contributions(row)[0]
-        if isinstance(fitted.estimator, LogisticDetector):  # linear, so it may start from the normal images
-            shares = shares - fitted.estimator.contributions(usual.mean(axis=0, keepdims=True))[0]
+        usual = fitted.usual
         parts = [
             Contribution(
                 column=name,
                 label=self.label(name),
-                value=float(row[0, i]),
-                usual=float(np.median(usual[:, i])),
-                quantile=float((usual[:, i] < row[0, i]).mean()),
+                value=float(values[i]),
+                usual=float(
+                    usual[len(usual) // 2, i]
+                    if len(usual) % 2
+                    else usual[len(usual) // 2 - 1 : len(usual) // 2 + 1, i].mean()
+                ),
+                quantile=_quantile(usual[:, i], float(values[i])),
                 contribution=float(shares[i]),
             )
             for i, name in enumerate(fitted.columns)
@@ -371,16 +401,26 @@ class Detector:
 
 
 def decisive(choice: str | Sequence[str], table: LatentTable) -> tuple[str, ...]:
-    """The columns that a choice means; of `latents` the active ones, if they have been measured.
+    """The columns that a choice means; `latents` are the active ones, if they have been measured.
 
     Raises:
         ConfigError: If there is no such column.
     """
-    chosen = columns_of(choice, len(table.records))
-    if not isinstance(choice, str) or "latents" not in choice:
-        return chosen
     idle = {f"z{record.index}" for record in table.records if record.active is False}
-    return tuple(name for name in chosen if name not in idle) or chosen
+    parts = re.split("[,+]", choice) if isinstance(choice, str) else choice
+    chosen: dict[str, None] = {}
+    for part in parts or columns_of((), len(table.records)):
+        columns = columns_of((part,), len(table.records))
+        if part.strip() == "latents":
+            columns = tuple(name for name in columns if name not in idle) or columns
+        chosen |= dict.fromkeys(columns)
+    return tuple(chosen)
+
+
+def _quantile(ascending: Float64[np.ndarray, " image"], value: float) -> float:
+    """Share of the values that are smaller, those that are equal counting half."""
+    below, above = np.searchsorted(ascending, value, "left"), np.searchsorted(ascending, value, "right")
+    return float(below + above) / (2 * len(ascending))
 
 
 def _codes(features: Features) -> Float32[Tensor, "image latent"]:

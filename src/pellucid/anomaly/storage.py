@@ -92,8 +92,10 @@ def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTab
         raise RunError(f"{path}: expected {FORMAT} of version {VERSION}. Update Pellucid, or fit it again.")
     if content["model"] != model.fingerprint:
         raise RunError(f"{path}: it was fitted to other weights than the run has now. Fit it again.")
-    detector = Detector(model, table=table)
-    detector.fitted = _fitted(content, model, path)
+    fitted = _fitted(content, model, path)
+    estimator = fitted.estimator
+    detector = Detector(model, table=table, columns=fitted.columns, threshold=estimator.threshold)
+    detector.fitted = fitted
     return detector
 
 
@@ -128,7 +130,9 @@ def _reference(record: Any, model: Model, path: Path) -> Reference:
     names = record.get("names") if isinstance(record, Mapping) else None
     if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) and isinstance(names, list)):
         raise RunError(f"{path}: expected a reference with its digest and names. Fit the detector again.")
-    if len(names) > MOST_PICTURES or not all(isinstance(n, str) and len(n) <= _LONGEST_NAME for n in names):
+    if len(names) > MOST_PICTURES or not all(
+        isinstance(n, str) and len(n) <= _LONGEST_NAME and n.isprintable() for n in names
+    ):
         raise RunError(f"{path}: expected at most {MOST_PICTURES} short names. Fit the detector again.")
     beside = path.with_name(_beside(digest))
     built = model.config.architecture
@@ -147,7 +151,7 @@ def _reference(record: Any, model: Model, path: Path) -> Reference:
         raise RunError(f"{beside}: its checksum is not the one in {DETECTOR}. Fit the detector again.")
     try:
         tensors = load(raw)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # a dtype that numpy has not
         raise RunError(f"{beside}: expected safetensors, but {error}. Fit the detector again.") from error
     found = {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
     rows = len(tensors["values"]) if "values" in tensors and tensors["values"].ndim else 0

@@ -17,6 +17,7 @@ from pellucid.anomaly.texture import TEXTURE
 
 _FOLDS = 5
 _BUSYNESS = "gradient"
+DEFAULT, THIS = "losses + texture + latents", "this detector"
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,26 @@ class Study:
         evaluations: By name: `six losses`, `losses + all latents` (both the paper's), `losses + texture +
             latents` (the active ones, as in `Detector`), and without any network `texture alone`, `PCA` and
             `PCA + texture` (if there is a PCA).
+            If the detector at hand decides by other columns, it is there as `this detector`.
         diagnosis: Of the six losses, within bins of equally busy images.
-        probability: float64 [image], of being normal, by a detector that was fitted on other images.
+        probability: float64 [image], of being normal, by the detector at hand, fitted on other images.
         normal: bool [image], whether each image is.
+        found: Share of the anomalous images that its threshold flags, likewise.
+        false_alarms: Share of the normal images that it flags, likewise.
     """
 
     evaluations: tuple[Evaluation, ...]
     diagnosis: TextureDiagnosis
     probability: Float64[np.ndarray, " image"]
     normal: Bool[np.ndarray, " image"]
+    found: float
+    false_alarms: float
+
+    @property
+    def decisive(self) -> Evaluation:
+        """That of the columns that the detector at hand decides by."""
+        names = [evaluation.name for evaluation in self.evaluations]
+        return self.named(THIS if THIS in names else DEFAULT)
 
     def named(self, name: str) -> Evaluation:
         """One of the evaluations."""
@@ -47,6 +59,8 @@ class Study:
             "evaluations": [evaluation.summary() for evaluation in self.evaluations],
             "texture": self.diagnosis.summary(),
             "brier": float(np.square(self.probability - self.normal).mean()),
+            "found": self.found,
+            "false_alarms": self.false_alarms,
         }
 
 
@@ -55,6 +69,8 @@ def study(
     normal: Bool[np.ndarray, " image"],
     latents: Sequence[str],
     *,
+    detector: LogisticDetector | None = None,
+    decides_by: Sequence[str] | None = None,
     pca: Float64[np.ndarray, "image component"] | None = None,
     groups: Int[np.ndarray, " image"] | None = None,
     splits: int = 100,
@@ -67,6 +83,8 @@ def study(
         features: Of all images, readable ones only.
         normal: Which are normal.
         latents: The columns of the active latents.
+        detector: With the settings of the detector at hand; None takes the defaults.
+        decides_by: Its columns; None takes losses, texture and `latents`.
         pca: `pca_features` of the same images.
         groups: Images of one group stay on one side of every split.
         splits: How many.
@@ -80,9 +98,12 @@ def study(
     columns = {
         "six losses": LOSS_COLUMNS,
         "losses + all latents": (*LOSS_COLUMNS, *every),
-        "losses + texture + latents": (*LOSS_COLUMNS, *TEXTURE, *latents),
+        DEFAULT: (*LOSS_COLUMNS, *TEXTURE, *latents),
         "texture alone": TEXTURE,
     }
+    decides = tuple(decides_by or columns[DEFAULT])
+    if set(decides) != set(columns[DEFAULT]):
+        columns[THIS] = decides
     tables = {name: (chosen, features.select(chosen)) for name, chosen in columns.items()}
     if pca is not None:
         codes = pca_columns(pca.shape[1] - 1)
@@ -107,23 +128,38 @@ def study(
         progress=counted(len(tables) * splits),
         **settings,
     )
-    probability = _probabilities(tables["losses + texture + latents"][1], normal, groups, seed)
-    return Study(evaluations, diagnosis, probability, normal)
+    judged = _judged(features.select(decides), normal, groups, detector or LogisticDetector(), seed)
+    probability, flagged = judged
+    seen = np.isfinite(probability)
+    return Study(
+        evaluations,
+        diagnosis,
+        probability[seen],
+        normal[seen],
+        found=float(flagged[seen & ~normal].mean()),
+        false_alarms=float(flagged[seen & normal].mean()),
+    )
 
 
-def _probabilities(
+def _judged(
     values: Float64[np.ndarray, "image column"],
     normal: Bool[np.ndarray, " image"],
     groups: Int[np.ndarray, " image"] | None,
+    detector: LogisticDetector,
     seed: int,
-) -> Float64[np.ndarray, " image"]:
-    """Of being normal, each image by a detector that has not seen it or others of its group."""
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
+) -> tuple[Float64[np.ndarray, " image"], Bool[np.ndarray, " image"]]:
+    """Probability of being normal, and verdict, of each image by a detector fitted without its group.
+
+    The probability is nan for images of a fold beside which one class is missing.
+    """
     alone = np.arange(len(values)) if groups is None else groups
+    fewest = min(len(np.unique(alone[of])) for of in (normal, ~normal))
+    folds = StratifiedGroupKFold(min(_FOLDS, fewest), shuffle=True, random_state=seed)
     labels = np.where(normal, 1, -1)
-    probability = np.empty(len(values))
-    detector = LogisticDetector(random_state=seed)
+    probability, flagged = np.full(len(values), np.nan), np.zeros(len(values), bool)
     for known, unseen in folds.split(values, labels, alone):
-        fitted = clone(detector).fit(values[known], labels[known])
-        probability[unseen] = fitted.predict_proba(values[unseen])[:, 1]
-    return probability
+        if len(np.unique(labels[known])) == 2:
+            fitted = clone(detector).fit(values[known], labels[known])
+            probability[unseen] = fitted.predict_proba(values[unseen])[:, 1]
+            flagged[unseen] = fitted.predict(values[unseen]) == -1
+    return probability, flagged

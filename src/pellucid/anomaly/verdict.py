@@ -36,7 +36,7 @@ class Contribution:
         label: How people call it: `SSIM distance`, `z1 sunglasses`.
         value: What was measured, in its natural unit.
         usual: The median over the normal images that the detector knows.
-        quantile: Share of those images with a smaller value, 0 to 1.
+        quantile: Share of those images with a smaller value, equal ones counting half; 0 to 1.
         contribution: What it adds to the score of the average normal image; below 0 it speaks for an
             anomaly.
     """

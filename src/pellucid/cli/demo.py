@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pellucid.cli.describing import describe
 from pellucid.cli.detector import detector as fit_detector
 from pellucid.cli.opening import MEASURED
+from pellucid.errors import ConfigError
 from pellucid.terminal import say, spinner, training_bar
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pellucid.latents.names import LatentTable
     from pellucid.model.predictor import Model
 
+_MARK = ".made-by-demo"
+_TRAINED_ON = 900_000  # of the simulated people; the others are new to the model
 _NORMAL, _STRANGE = 1_000, 1_000
 
 
@@ -32,10 +35,16 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     from pellucid.training.defaults import settings_for
     from pellucid.training.loop import train as run_training
 
-    run = out / "people"
-    if (run / "config.json").exists():
+    run, mark = out / "people", out / "people" / _MARK
+    if run.exists():
+        if not mark.exists():
+            raise ConfigError(
+                f"{run}: expected an earlier demo to replace, got something else. Choose --out."
+            )
         shutil.rmtree(run)
-    dataset = open_dataset("people")
+    run.mkdir(parents=True)
+    mark.touch()
+    dataset = open_dataset("people", limit=_TRAINED_ON)
     config, architecture = settings_for(dataset, objective="beta-tcvae", minutes=minutes)
     say(f"Training a beta-TCVAE on {dataset.description} for {minutes:g} minutes.")
     with training_bar() as watch:
@@ -51,7 +60,7 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     save_traversal(traverse_seeds(model, table, photos=photos, latent=strongest), out / "seeds.png")
     say("\nIs it like the people it knows? People against scenes without any:")
     fit_detector(
-        run, normal="people", skip=900_000, limit=_NORMAL, anomalous="scenes", anomalous_limit=_STRANGE
+        run, normal="people", skip=_TRAINED_ON, limit=_NORMAL, anomalous="scenes", anomalous_limit=_STRANGE
     )
     with spinner("explaining and comparing"):
         _explain(model, run, out)

@@ -90,7 +90,11 @@ def _measure(model: "Model", images: Sequence[str], limit: int | None) -> "tuple
     for image in images:
         if _is_picture(image):
             continue
-        dataset = open_images(model, image, limit=limit)
+        try:
+            dataset = open_images(model, image, limit=limit)
+        except DataError as error:
+            parts.append(_unreadable(model, image, limit, error))
+            continue
         with counting_bar("measuring") as advance:
             found = measure(model, dataset, progress=advance)
         place = {name: row for row, name in enumerate(dataset.names)}
@@ -104,6 +108,17 @@ def _measure(model: "Model", images: Sequence[str], limit: int | None) -> "tuple
     everything = joined(parts)
     first = {name: row for row, name in reversed(list(enumerate(everything.names)))}
     return everything.of(np.array(sorted(first.values()))), sources  # an image that is given twice is one
+
+
+def _unreadable(model: "Model", image: str, limit: int | None, error: DataError) -> "Features":
+    """A row with its reason for each picture of a folder of which none can be read."""
+    from pellucid.anomaly.features import measure_files
+    from pellucid.data.sources import find_source
+
+    source = find_source(Path(image), limit=limit) if Path(image).is_dir() else None
+    if source is None or source.kind != "folder":
+        raise error
+    return measure_files(model, [Path(image) / name for name in source.names])
 
 
 def _is_picture(image: str) -> bool:
@@ -149,11 +164,13 @@ def _explained(
 def _print(records: list[dict[str, Any]], features: Path | None) -> None:
     from rich.console import Console
 
+    from pellucid.data.images import printable
+
     console = Console(soft_wrap=True)
     colors = {"normal": "green", "anomalous": "red", "unreadable": "yellow"}
     for record in records:
-        console.print(record["image"], style="bold", markup=False, highlight=False)
-        text = record.get("sentence") or f"Unreadable: {record['reason']}"
+        console.print(printable(record["image"]), style="bold", markup=False, highlight=False)
+        text = record.get("sentence") or f"Unreadable: {printable(record['reason'])}"
         console.print(f"  {text}", style=colors[record["verdict"]], markup=False, highlight=False)
         if "figure" in record:
             console.print(f"  {record['figure']}", markup=False, highlight=False)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pellucid.data.dataset import Dataset
     from pellucid.model.predictor import Model
 
-_PCA_IMAGES = 7_000
+_PCA_IMAGES, _PCA_BYTES = 7_000, 1_000_000_000
+_AT_ONCE = 1_000
 
 
 def detector(
@@ -67,8 +68,9 @@ def detector(
     if splits < 0:
         raise ConfigError(f"--splits: expected 0 or more, got {splits}. The paper takes 100.")
     model = load(run, device=device)
-    usual = open_own_images(model) if normal is None else open_images(model, normal, skip, limit)
+    usual = open_own_images(model, "--normal") if normal is None else open_images(model, normal, skip, limit)
     rows = usual.rows(held_out_split(model, usual), at_most=MEASURED)
+    _warn_of_training_images(model, usual)
     with counting_bar("measuring normal images") as advance:
         known = measure(model, usual, rows, progress=advance)
     others = None
@@ -83,6 +85,7 @@ def detector(
     figures: list[Path] = []
     if others is not None:
         about["anomalous"] = f"{len(others):,} of {unusual.description}"
+    save_detector(fitted, run, about)  # what follows may be stopped without losing it
     if others is not None and splits:
         pictures = _pictures((usual, rows), (unusual, strange))
         studied = _study(model, fitted, known, others, pictures, crops, splits)
@@ -109,6 +112,18 @@ def detector(
         print(f"  {figure}")
 
 
+def _warn_of_training_images(model: "Model", usual: "Dataset") -> None:
+    """Say so if images of the training stand in for new normal ones: their losses are lower."""
+    origin, own = model.config.data, usual.origin
+    if usual.fingerprint == origin.get("fingerprint") or own["source"] != origin.get("source"):
+        return
+    begins, ends = (
+        (int(o["skip"] or 0), int(o["skip"] or 0) + int(o["limit"] or 10**9)) for o in (origin, own)
+    )
+    if max(begins[0], ends[0]) < min(begins[1], ends[1]):
+        say("Note: the model was trained on some of these normal images. New ones have larger losses.")
+
+
 def _study(
     model: "Model",
     fitted: "Detector",
@@ -119,12 +134,14 @@ def _study(
     splits: int,
 ) -> "Study":
     import numpy as np
+    from sklearn.base import clone
 
     from pellucid.anomaly.detector import decisive
     from pellucid.anomaly.evaluation import groups_of
     from pellucid.anomaly.features import joined
     from pellucid.anomaly.study import study
 
+    assert fitted.fitted is not None
     normal = np.repeat([True, False], [len(known), len(others)])
     groups = None
     if crops:
@@ -135,6 +152,8 @@ def _study(
             joined([known, others]),
             normal,
             decisive("latents", fitted.table),
+            detector=clone(fitted.fitted.estimator),
+            decides_by=fitted.fitted.columns,
             pca=pca,
             groups=groups,
             splits=splits,
@@ -154,8 +173,11 @@ def _pca(model: "Model", pictures: "Pictures", count: int) -> Any:
         say(f"No PCA to compare with, because the training images are not there: {error}")
         return None
     with spinner("fitting a PCA to compare with"):
-        trained = own.fetch(own.rows("train", at_most=_PCA_IMAGES))
-        return pca_features(trained, pictures(np.arange(count)))
+        pixels = int(np.prod(own.fetch(own.rows("train")[:1]).shape))
+        trained = own.fetch(own.rows("train", at_most=min(_PCA_IMAGES, _PCA_BYTES // (4 * pixels))))
+        starts = range(0, count, _AT_ONCE)
+        batches = (pictures(np.arange(start, min(start + _AT_ONCE, count))) for start in starts)
+        return pca_features(trained, batches)
 
 
 def _pictures(*parts: "tuple[Dataset, Any]") -> "Pictures":
@@ -195,7 +217,7 @@ def _draw(
     from pellucid.report.figures import save_figure
 
     labels = {column: fitted.label(column) for column in features.columns}
-    decisive = studied.named("losses + texture + latents")
+    decisive = studied.decisive
     drawn = {
         "precision-recall": precision_recall_figure(studied.evaluations),
         "coefficients": coefficients_figure(decisive, labels=labels),
@@ -234,6 +256,10 @@ def _print(studied: "Study") -> None:
         ]
         printed.add_row(evaluation.name, *cells)
     Console().print(printed, markup=False)
+    print(
+        f"At its threshold, on images that it was not fitted on: {studied.found:.1%} of the anomalous found, "
+        f"{studied.false_alarms:.1%} of the normal flagged."
+    )
 
 
 def _below_one(value: float) -> str:

@@ -32,7 +32,8 @@ def gallery(
     """Rank candidates by how near they are to the wanted identity, leaving latents marked as nuisance out.
 
     Mark nuisances (light, pose, sunglasses) by `pellucid name RUN z1 --nuisance`. With `pellucid same`,
-    latents are weighed by how much they tell identities apart, and each candidate has a probability.
+    latents are weighed by how much they tell identities apart, and each candidate has a probability, unless
+    several wanted pictures are averaged.
 
     Args:
         run: A run directory whose latents have been measured.
@@ -69,18 +70,19 @@ def gallery(
         codes = encode_dataset(model, dataset, np.arange(len(dataset)), progress=advance)
     known = current_knowledge(model, table)
     same = None if known is None else (known.everything if all_latents else known.identity)
-    matches = rank(model, table, pictures, codes, dataset.names, ignore_nuisance=not all_latents, same=same)
+    shown = rank(
+        model, table, pictures, codes, dataset.names, ignore_nuisance=not all_latents, same=same, top=top
+    )
     used = len(table.active() if all_latents else table.identity())
-    note = _note(used, all_latents, None if known is None else known.pictures)
-    shown = matches[:top]
+    note = _note(used, all_latents, None if known is None else known.pictures, len(pictures))
     if out is not None:
         found = dataset.batch(np.array([match.row for match in shown]))
-        save_gallery(gallery_figure(pictures, shown, found, candidates=len(matches), note=note), out)
+        save_gallery(gallery_figure(pictures, shown, found, candidates=len(dataset), note=note), out)
     if json:
         print_json(
             {
                 "wanted": str(wanted),
-                "candidates": len(matches),
+                "candidates": len(dataset),
                 "nuisance_ignored": not all_latents,
                 "learned_from": None if known is None else known.pictures,
                 "note": note,
@@ -90,26 +92,28 @@ def gallery(
             }
         )
         return
-    _print(shown, len(matches), note)
+    _print(shown, len(dataset), note)
     if dataset.skipped:
         say(f"Not looked at, because it cannot be read: {_some(dataset.skipped)}.")
     if out is not None:
         print(out)
 
 
-def _note(used: int, all_latents: bool, pictures: str | None) -> str:
+def _note(used: int, all_latents: bool, learned_from: str | None, wanted: int) -> str:
     which = "all active latents" if all_latents else "latents that are not marked as nuisance"
     counted = f"By {used} {which}"
-    if pictures is None:
+    if learned_from is None:
         return f"{counted}, each in population standard deviations and weighing the same."
-    return (
-        f"{counted}, weighed by what was learned from {pictures}. "
-        "Probabilities are for one of the candidates expected to be the wanted one."
-    )
+    weighed = f"{counted}, weighed by what was learned from {learned_from}."
+    if wanted > 1:
+        return f"{weighed} No probabilities: {wanted} wanted pictures were averaged, they hold for one."
+    return f"{weighed} Probabilities are for one of the candidates expected to be the wanted one."
 
 
 def _some(skipped: Sequence[tuple[str, str]]) -> str:
-    names = ", ".join(name for name, _ in skipped[:_NAMED])
+    from pellucid.data.images import printable
+
+    names = ", ".join(printable(name) for name, _ in skipped[:_NAMED])
     more = len(skipped) - _NAMED
     return names + (f" and {more} more" if more > 0 else "")
 
@@ -117,6 +121,9 @@ def _some(skipped: Sequence[tuple[str, str]]) -> str:
 def _print(shown: "Sequence[Match]", candidates: int, note: str) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from pellucid.comparison.compare import in_words
+    from pellucid.data.images import printable
 
     console = Console()
     known = shown[0].probability is not None
@@ -126,10 +133,10 @@ def _print(shown: "Sequence[Match]", candidates: int, note: str) -> None:
     for column, side in [*columns, ("speaks for it", "left"), ("against", "left")]:
         printed.add_column(column, justify=side)
     for place, match in enumerate(shown, start=1):
-        probability = [] if match.probability is None else [f"{match.probability:.3f}"]
+        probability = [] if match.probability is None else [in_words(match.probability)]
         printed.add_row(
             str(place),
-            match.name,
+            printable(match.name),
             f"{match.distance:.2f}",
             *probability,
             _sided(match.reasons, 1),

@@ -63,18 +63,18 @@ def open_images(model: "Model", source: str, skip: int = 0, limit: int | None = 
         )
 
 
-def open_own_images(model: "Model") -> "Dataset":
-    """The images that the model was trained on, as they were then."""
+def open_own_images(model: "Model", option: str = "--data") -> "Dataset":
+    """The images that the model was trained on, as they were then; `option` is how to name others."""
     origin = model.config.data
     if not {"source", "skip", "limit", "fingerprint"} <= origin.keys():
         raise RunError(
-            f"{model.directory}: its config does not say what it was trained on. Name images with --data."
+            f"{model.directory}: its config does not say what it was trained on. Name images with {option}."
         )
     dataset = open_images(model, str(origin["source"]), int(origin["skip"]), origin["limit"])
     if dataset.fingerprint != origin["fingerprint"]:
         raise ConfigError(
             f"{origin['source']}: expected the images of the training, but they have changed, so "
-            "which were held out is unknown. Name images with --data."
+            f"which were held out is unknown. Name images with {option}."
         )
     return dataset
 

@@ -44,7 +44,7 @@ def same(
 
     from pellucid.comparison.known import learn, write_known
     from pellucid.comparison.people import known_people
-    from pellucid.comparison.same import identities_of
+    from pellucid.comparison.same import evidence_of, identities_of
     from pellucid.data.builtin import BUILTIN
     from pellucid.latents.activity import encode_dataset
     from pellucid.latents.names import read_latents
@@ -56,6 +56,7 @@ def same(
         raise ConfigError(f"expected people with two pictures or more, got {persons} with {each} each.")
     model = load(run, device=device)
     table = read_latents(run, model.latents)
+    evidence_of(table)  # refuses before anything is drawn or encoded
     if data == "people":
         with counting_bar("drawing people") as advance:
             codes, who = known_people(model, persons, each, seed=seed, progress=advance)

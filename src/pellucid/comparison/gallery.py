@@ -45,7 +45,7 @@ class Match:
         distance: Root mean square difference in population standard deviations over the latents that count;
             with known pairs the weighed and corrected distance. 0 for the same code.
         probability: That it is the wanted identity, where before looking one candidate was expected to be;
-            None without known pairs.
+            None without known pairs, and where several pictures of the wanted identity were averaged.
         reasons: Of the latents that count, the largest evidence first, whichever side it is on.
     """
 
@@ -82,29 +82,38 @@ def rank(
     *,
     ignore_nuisance: bool = True,
     same: SameModel | None = None,
+    top: int | None = None,
 ) -> tuple[Match, ...]:
     """Rank candidates by how near they are to the wanted identity, the nearest first.
+
+    Probabilities are calibrated on pairs of single pictures, whose difference has covariance 2 W within one
+    identity. With n averaged pictures it is W (1 + 1/n), so there are none then; distances and evidence keep
+    their order and their signs.
 
     Args:
         model: The model.
         table: Its latents, measured, with their marks of nuisance.
-        wanted: One picture of the wanted identity, or several, whose codes are averaged.
+        wanted: One picture of the wanted identity, or several, whose codes are averaged; several give no
+            probabilities.
         candidates: The candidates' codes.
         names: Their names, in the same order.
         ignore_nuisance: Whether latents marked as nuisance are left out.
         same: What known pairs have told, fitted with the same marks and the same `ignore_nuisance`; None
             weighs all latents alike.
+        top: How many of the nearest to give; None gives all.
 
     Raises:
         DataError: If there are no candidates, or names and codes are not equally many.
         LatentError: If the latents have not been measured.
-        ConfigError: If no latent is left, or `same` was fitted with other marks.
+        ConfigError: If no latent is left, `same` was fitted with other marks, or `top` is below 1.
     """
     if len(names) != len(candidates.mean) or not names:
         raise DataError(
             f"expected one candidate or more, each with a name, got {len(candidates.mean)} codes and "
             f"{len(names)} names."
         )
+    if top is not None and top < 1:
+        raise ConfigError(f"top: expected 1 or more, got {top}. None gives all.")
     deviation = population_deviation(table)
     latents = sorted(table.identity() if ignore_nuisance else table.active())
     if not latents:
@@ -116,11 +125,12 @@ def rank(
         raise ConfigError(
             "expected sameness learned with the present marks of nuisance. Learn it again: pellucid same RUN."
         )
-    code = model.encode(wanted).mean.double().numpy().mean(axis=0, keepdims=True)
+    pictures = model.encode(wanted).mean.double().numpy()
+    code = pictures.mean(axis=0, keepdims=True)
     difference = ((candidates.mean - code) / deviation)[:, latents]
     distance, evidence = _judged(code, candidates, difference, same)
     probability = None
-    if same is not None:
+    if same is not None and len(pictures) == 1:
         odds = logit(1 / len(names)) if len(names) > 1 else 0.0
         probability = expit(same.log_odds(code, candidates.mean) + odds)
     return tuple(
@@ -131,7 +141,7 @@ def rank(
             probability=None if probability is None else float(probability[row]),
             reasons=_reasons(table, latents, difference[row], evidence[row]),
         )
-        for row in np.argsort(distance, kind="stable")
+        for row in np.argsort(distance, kind="stable")[:top]
     )
 
 

@@ -135,6 +135,23 @@ class SameModel:
         return corrected
 
 
+def evidence_of(
+    table: LatentTable, *, ignore_nuisance: bool = True
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The latents that are evidence of identity, and those that correct them, by number.
+
+    Raises:
+        ConfigError: If no active latent is left as evidence, or none has been measured.
+    """
+    latents = tuple(sorted(table.identity() if ignore_nuisance else table.active()))
+    if not latents:
+        raise ConfigError(
+            "expected an active latent that is not marked as nuisance, got none. Measure the latents "
+            "(pellucid latents RUN), and mark fewer of them: pellucid name RUN z3 --no-nuisance."
+        )
+    return latents, tuple(sorted(set(table.active()) - set(latents)))
+
+
 def fit_same(
     codes: Shaped[np.ndarray, "image latent"],
     identity: Int[np.ndarray, " image"],
@@ -159,13 +176,7 @@ def fit_same(
         DataError: If there are too few identities with two pictures or more.
         ConfigError: If no active latent is left as evidence.
     """
-    latents = tuple(sorted(table.identity() if ignore_nuisance else table.active()))
-    corrected_by = tuple(sorted(set(table.active()) - set(latents)))
-    if not latents:
-        raise ConfigError(
-            "expected an active latent that is not marked as nuisance, got none. Measure the latents "
-            "(pellucid latents RUN), and mark fewer of them: pellucid name RUN z3 --no-nuisance."
-        )
+    latents, corrected_by = evidence_of(table, ignore_nuisance=ignore_nuisance)
     chance = np.random.Generator(np.random.PCG64(seed))
     fitting, calibration, aside = _parts(identity, latents + corrected_by, chance)
     raw = _covariances(codes[fitting].astype(np.float64), identity[fitting], latents, corrected_by)

@@ -18,7 +18,7 @@ def many(context: Context) -> Part:
     images = context.training(context.subject)
     with context.watch.working("fitting a PCA to compare with"):
         known = images.fetch(images.rows("train", at_most=context.settings.learned))
-        pca = pca_features(known, judged.images, context.settings.components)
+        pca = pca_features(known, [judged.images], context.settings.components)
     with context.watch.counting("evaluating") as advance:
         found = study(
             features,

@@ -52,8 +52,8 @@ class Settings:
             raise ConfigError("expected a budget in minutes or in steps, and not both.")
         if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
             raise ConfigError(f"minutes: expected a number above 0, got {self.minutes}. The default is 120.")
-        if not 0 <= self.seed < 2**63:
-            raise ConfigError(f"seed: expected 0 or more, got {self.seed}.")
+        if not 0 <= self.seed < 2**32:  # scikit-learn and numpy's old generators take no larger ones
+            raise ConfigError(f"seed: expected 0 or more and below 2**32, got {self.seed}. The default is 0.")
 
 
 def keep_settings(out: Path, settings: Settings) -> None:

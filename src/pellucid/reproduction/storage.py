@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pellucid
 from pellucid.errors import RunError
 from pellucid.model.sealed import read_sealed, write_file, write_sealed
 from pellucid.reproduction.claims import Claim
@@ -28,6 +29,7 @@ def write_part(out: Path, part: Part) -> None:
     content = {
         "format": FORMAT,
         "version": VERSION,
+        "pellucid": pellucid.__version__,
         "name": part.name,
         "exhibits": exhibits,
         "numbers": dict(part.numbers),
@@ -50,12 +52,16 @@ def _file(out: Path, part: str, picture: str, paper: str) -> Path:
 
 
 def read_part(out: Path, name: str) -> Part | None:
-    """A part that is finished; None if it is not, is damaged or of another version: it is computed anew."""
+    """A part that is finished; None if it is not, is damaged or of another version: it is computed anew.
+
+    Parts of another version of Pellucid count as such: its numbers may be others. The models are kept.
+    """
     if not (out / PARTS / f"{name}.json").is_file():
         return None
     try:
         content = read_sealed(out / PARTS / f"{name}.json")
-        if (content["format"], content["version"], content["name"]) != (FORMAT, VERSION, name):
+        kind = (content["format"], content["version"], content["pellucid"], content["name"])
+        if kind != (FORMAT, VERSION, pellucid.__version__, name):
             return None
         exhibits = tuple(_exhibit(out, name, record) for record in content["exhibits"])
         return Part(name, exhibits, dict(content["numbers"]))
