@@ -65,14 +65,14 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     with spinner("explaining and comparing"):
         _explain(model, run, out)
         sentence = _compare(model, table, run, out, dataset)
-    print(f"One person without and with sunglasses. {sentence}")
+    print(f"One person without and with a hat. {sentence}")
     say(
         f"\nLook at:\n  {run / 'report.html'}    the report: start here"
         f"\n  {out / 'latents.png'}    every active latent of one person, swept"
         f"\n  {out / 'seeds.png'}    the strongest latent, swept on six people"
         f"\n  {out / 'not-a-person.png'}    why a scene is not taken for a person"
         f"\n  {out / 'person.png'}    why a person is"
-        f"\n  {out / 'sunglasses.png'}    what differs between two pictures of one person"
+        f"\n  {out / 'hat.png'}    what differs between two pictures of one person"
         f'\nThen: pellucid name {run} z{strongest} "my own name"'
     )
 
@@ -92,22 +92,22 @@ def _explain(model: "Model", run: Path, out: Path) -> None:
 
 
 def _compare(model: "Model", table: "LatentTable", run: Path, out: Path, dataset: "Dataset") -> str:
-    """One simulated person with and without sunglasses; what changes from picture to picture is nuisance."""
+    """One simulated person with and without a hat; what does not follow identity is nuisance."""
     from pellucid.comparison.compare import compare
-    from pellucid.data.people import NUISANCE, person, render
+    from pellucid.data.people import IDENTITY, person, render
     from pellucid.latents.names import mark, write_latents
     from pellucid.report.comparison import save_comparison
 
-    nuisances = {name.replace("_", " ") for name in NUISANCE}
+    identity = {name.replace("_", " ") for name in IDENTITY}
     for record in table.records:
-        table = mark(table, record.index, nuisance=record.suggested and record.name in nuisances)
+        table = mark(table, record.index, nuisance=record.name not in identity)
     write_latents(run, table)
     size = dataset.preprocessing.size
     comparison = compare(
         model,
         render(person(3, azimuth=-10), size),
-        render(person(3, azimuth=-10, sunglasses=1), size),
+        render(person(3, azimuth=-10, hat=1), size),
         table=table,
     )
-    save_comparison(comparison, out / "sunglasses.png")
+    save_comparison(comparison, out / "hat.png")
     return comparison.sentence
