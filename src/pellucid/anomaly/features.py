@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float32, Float64, Int
 from torch import Tensor
 
 from pellucid.anomaly.texture import TEXTURE, texture
-from pellucid.data.builtin import BUILTIN
 from pellucid.data.dataset import Dataset
 from pellucid.data.images import printable, read_image, to_float
 from pellucid.errors import ConfigError, DataError, ImageError, MissingExtraError, RunError
+from pellucid.latents.activity import check_prepared
 from pellucid.model.predictor import Images, Model
 from pellucid.model.sealed import write_file
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
@@ -153,7 +153,7 @@ def measure(
         DataError: If there are no rows, or the images are not prepared as the model's were.
         RunError: If the model's answers are not numbers.
     """
-    _check_prepared(model, dataset)
+    check_prepared(model, dataset)
     chosen = np.arange(len(dataset)) if rows is None else rows
     if not len(chosen):
         raise DataError("expected at least 1 image to measure, got 0 rows. Choose another part of the data.")
@@ -256,17 +256,6 @@ def _with_skipped(features: Features, skipped: Sequence[tuple[str, str]]) -> Fea
     )
     together = joined([features, unread])
     return together.of(np.array(sorted(range(len(together)), key=together.names.__getitem__)))
-
-
-def _check_prepared(model: Model, dataset: Dataset) -> None:
-    trained, opened = model.config.preprocessing, dataset.preprocessing
-    if dataset.kind in BUILTIN:  # drawn at their size, so never cropped
-        opened = replace(opened, crop=trained.crop)
-    if opened != trained:
-        raise DataError(
-            f"expected images prepared as in training, {trained}, got {opened}. "
-            "Open the data with the model's size, channels and crop."
-        )
 
 
 def write_features(features: Features, path: Path) -> None:

@@ -70,14 +70,7 @@ def encode_dataset(
         DataError: If there are no rows, or the images are not prepared as the model's were.
         RunError: If the model's answers are not numbers.
     """
-    trained, opened = model.config.preprocessing, dataset.preprocessing
-    if dataset.kind in BUILTIN:  # drawn at their size, so never cropped
-        opened = replace(opened, crop=trained.crop)
-    if opened != trained:
-        raise DataError(
-            f"expected images prepared as in training, {trained}, got {opened}. "
-            "Open the data with the model's size, channels and crop."
-        )
+    check_prepared(model, dataset)
     if not len(rows):
         raise DataError("expected at least 1 image to encode, got 0 rows. Choose another part of the data.")
     mean = np.empty((len(rows), model.latents), np.float32)
@@ -93,6 +86,22 @@ def encode_dataset(
             "expected finite codes from the model, got nan or inf. Its training diverged: train again."
         )
     return Codes(mean, log_variance)
+
+
+def check_prepared(model: Model, dataset: Dataset) -> None:
+    """Refuse images that are not prepared as the model's were.
+
+    Raises:
+        DataError: If they are not.
+    """
+    trained, opened = model.config.preprocessing, dataset.preprocessing
+    if dataset.kind in BUILTIN:  # drawn at their size, so never cropped
+        opened = replace(opened, crop=trained.crop)
+    if opened != trained:
+        raise DataError(
+            f"expected images prepared as in training, {trained}, got {opened}. "
+            "Open the data with the model's size, channels and crop."
+        )
 
 
 def measure_activity(codes: Codes) -> Activity:
