@@ -150,7 +150,7 @@ def _neighbours(sheet: Sheet, neighbours: Sequence[Neighbour], top: int) -> int:
         row, column = divmod(place, _NEAR_COLUMNS)
         left, above = _RIGHT + column * step, top + 78 + row * (step + 34)
         sheet.picture(fitted(near.image[None], _NEAR)[0], left, above)
-        sheet.text(short(near.distance), left + _NEAR / 2, above + _NEAR + 6, 7, ha="center", va="top")
+        sheet.text(f"{near.distance:.2f}", left + _NEAR / 2, above + _NEAR + 6, 7, ha="center", va="top")
     return top + _neighbours_height(neighbours)
 
 
