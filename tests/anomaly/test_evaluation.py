@@ -1,224 +1,242 @@
-"""Features of a small model with random weights: which numbers, in which rows, and how they are written."""
+"""The paper's protocol, against scikit-learn and against answers that can be written down."""
 
-import csv
-import sys
-from dataclasses import replace
-from pathlib import Path
+import json
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-import torch
-from PIL import Image
-from skimage.metrics import structural_similarity
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from pellucid.anomaly import features as module
-from pellucid.anomaly.features import (
-    LOSS_COLUMNS,
-    Features,
-    columns_of,
-    measure,
-    measure_files,
-    measure_images,
-    write_features,
+from pellucid.anomaly.evaluation import (
+    STEPS,
+    _curve,
+    _held_out,
+    _strata,
+    evaluate,
+    extremes,
+    groups_of,
+    subsample,
+    within_texture,
 )
-from pellucid.anomaly.texture import TEXTURE, texture
-from pellucid.data.dataset import Dataset
-from pellucid.data.images import Preprocessing
-from pellucid.data.store import open_dataset
-from pellucid.errors import ConfigError, DataError, ImageError, MissingExtraError, RunError
-from pellucid.model.architecture import Architecture
-from pellucid.model.directory import ModelConfig
-from pellucid.model.predictor import Model
-from pellucid.model.vae import VAE
+from pellucid.anomaly.features import Features
+from pellucid.errors import ConfigError, DataError
+
+COLUMNS = ("a", "b", "c")
 
 
 @pytest.fixture
-def model(generator: torch.Generator) -> Model:
-    architecture = Architecture("burgess", 32, 3, 4)
-    vae = VAE(architecture)
-    vae.initialise(generator)
-    return Model(vae, ModelConfig(architecture, Preprocessing(32, 3, "center"), {}, {}))
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Seven pictures, of which the third is damaged and the last is text."""
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
-    for at, image in enumerate(pixels):
-        Image.fromarray(image).save(pictures / f"{at}.png")
-    (pictures / "2.png").write_bytes((pictures / "2.png").read_bytes()[:500])
-    (pictures / "6.png").write_text("no picture")
-    return pictures
+def normal() -> np.ndarray:
+    return np.arange(200) < 120
 
 
 @pytest.fixture
-def dataset(folder: Path) -> Dataset:
-    return open_dataset(folder, size=32, workers=0)
+def values(rng: np.random.Generator, normal: np.ndarray) -> np.ndarray:
+    """Three columns of 200 images, of which the first tells the classes apart, not without mistakes."""
+    return rng.standard_normal((200, 3)) + np.outer(normal, [1.5, 0, 0])
 
 
-def test_losses_are_those_of_the_reconstruction_and_latents_the_posterior_mean(
-    model: Model, dataset: Dataset
+@pytest.mark.parametrize("ties", [False, True])
+def test_average_precision_is_scikit_learns_with_and_without_ties(
+    rng: np.random.Generator, ties: bool
 ) -> None:
-    found = measure(model, dataset, np.array([3]))
-    image = dataset.batch(np.array([3]))
-    x, y = (tensor[0].double().numpy() for tensor in (image, model.reconstruct(image)))
-    similarity = structural_similarity(
-        x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1, channel_axis=0
+    for _ in range(20):
+        positive = rng.random(60) < 0.3
+        positive[:2] = True, False
+        scores = rng.standard_normal(60) + positive
+        scores = scores.round() if ties else scores
+        assert _curve(scores, positive)[1] == pytest.approx(average_precision_score(positive, scores))
+
+
+def test_precision_at_a_recall_is_that_of_the_first_threshold_that_finds_as_many() -> None:
+    positive = np.array([True, False, True, False, False, True, True])
+    precision, _ = _curve(np.arange(7.0)[::-1], positive)
+    expected = {0: 1, 25: 1, 26: 2 / 3, 50: 2 / 3, 51: 3 / 6, 75: 3 / 6, 76: 4 / 7, 100: 4 / 7}
+    assert {step: precision[step] for step in expected} == pytest.approx(expected)
+
+
+def test_the_area_under_the_steps_is_the_average_precision(rng: np.random.Generator) -> None:
+    positive = np.arange(250) < 100  # as many positives as there are steps
+    precision, average = _curve(rng.standard_normal(250) + positive, positive)
+    assert precision[1:].mean() == pytest.approx(average)
+
+
+def test_a_split_is_scikit_learns_pipeline_on_the_part_that_is_fitted(
+    values: np.ndarray, normal: np.ndarray
+) -> None:
+    found = evaluate(values, normal, columns=COLUMNS, name="three", splits=4, seed=3)
+    strata = _strata(normal, None)
+    for split in range(4):
+        test = _held_out(strata, 0.3, np.random.default_rng([3, split]))
+        train = np.setdiff1d(np.arange(200), test)
+        pipeline = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+        scores = pipeline.fit(values[train], normal[train]).decision_function(values[test])
+        positive = average_precision_score(normal[test], scores)
+        negative = average_precision_score(~normal[test], -scores)
+        assert found.average_precision[:, split] == pytest.approx([positive, negative], abs=1e-6)
+        assert found.coefficients[split] == pytest.approx(pipeline[-1].coef_[0], abs=1e-4)
+
+
+def test_a_split_leaves_out_its_share_of_either_class(normal: np.ndarray) -> None:
+    test = _held_out(_strata(normal, None), 0.3, np.random.default_rng(0))
+    assert (normal[test].sum(), (~normal[test]).sum()) == (36, 24)
+    assert len(np.unique(test)) == 60
+
+
+def test_images_of_one_group_stay_together_and_the_shares_are_kept(normal: np.ndarray) -> None:
+    groups = np.arange(200) // 4
+    for seed in range(10):
+        test = _held_out(_strata(normal, groups), 0.3, np.random.default_rng(seed))
+        assert (np.bincount(groups[test]) % 4 == 0).all()
+        assert (normal[test].sum(), (~normal[test]).sum()) == (36, 24)
+
+
+def test_copies_of_one_image_help_only_where_groups_do_not_keep_them_together(
+    rng: np.random.Generator,
+) -> None:
+    normal, groups = np.arange(80) < 40, np.arange(80) // 4
+    noise = np.repeat(rng.standard_normal((20, 30)), 4, axis=0)  # 20 pictures, four copies each
+    columns = [str(column) for column in range(30)]
+    cheating = evaluate(noise, normal, columns=columns, name="", splits=20)
+    honest = evaluate(noise, normal, columns=columns, name="", splits=20, groups=groups)
+    assert cheating.average_precision.mean() > 0.95
+    assert honest.average_precision.mean() < 0.75
+
+
+def test_classes_that_do_not_overlap_are_told_apart_without_a_mistake(normal: np.ndarray) -> None:
+    values = np.where(normal, 1.0, -1.0)[:, None] + np.linspace(0, 0.1, 200)[:, None]
+    found = evaluate(values, normal, columns=["a"], name="", splits=5)
+    assert (found.average_precision == 1).all()
+    assert (found.precision == 1).all()
+    assert (found.coefficients > 0).all()  # more of it is more normal
+
+
+def test_noise_scores_what_chance_gives_in_both_directions(rng: np.random.Generator) -> None:
+    normal = np.arange(2000) < 1500
+    found = evaluate(rng.standard_normal((2000, 2)), normal, columns=["a", "b"], name="", splits=20)
+    assert found.chance == (0.75, 0.25)
+    assert found.average_precision.mean(axis=1) == pytest.approx(found.chance, abs=0.03)
+    assert found.counts == (1500, 500)
+
+
+def test_numbers_do_not_depend_on_threads_or_on_the_scale_of_a_column(
+    values: np.ndarray, normal: np.ndarray
+) -> None:
+    one, four = (
+        evaluate(values, normal, columns=COLUMNS, name="", splits=6, threads=threads) for threads in (1, 4)
     )
-    row = dict(zip(found.columns, found.values[0], strict=True))
-    assert row["mse"] == pytest.approx(((x - y) ** 2).mean(), rel=1e-5)
-    assert row["mae"] == pytest.approx(np.abs(x - y).mean(), rel=1e-5)
-    assert row["cosine"] == pytest.approx(1 - (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum()), rel=1e-4)
-    assert row["ssim"] == pytest.approx(1 - similarity, rel=1e-5)
-    assert [row[f"z{latent}"] for latent in range(4)] == pytest.approx(model.encode(image).mean[0].tolist())
-    assert found.select(TEXTURE)[0] == pytest.approx(texture(image)[0].numpy())
-    assert found.columns[:6] == LOSS_COLUMNS
+    np.testing.assert_array_equal(one.precision, four.precision)
+    np.testing.assert_array_equal(one.coefficients, four.coefficients)
+    scaled = evaluate(values * [1e3, 1, 1e-3] + 5, normal, columns=COLUMNS, name="", splits=6)
+    np.testing.assert_allclose(scaled.coefficients, one.coefficients, atol=1e-6)
 
 
-def test_every_image_of_a_folder_has_a_row_and_the_unreadable_ones_a_reason(
-    model: Model, dataset: Dataset
+def test_a_constant_column_takes_no_part(values: np.ndarray, normal: np.ndarray) -> None:
+    found = evaluate(values * [1, 1, 0] + 7, normal, columns=COLUMNS, name="", splits=3)
+    assert (found.coefficients[:, 2] == 0).all()
+
+
+def test_the_summary_says_mean_and_band_in_json(values: np.ndarray, normal: np.ndarray) -> None:
+    found = evaluate(values, normal, columns=COLUMNS, name="three", splits=9)
+    summary = json.loads(json.dumps(found.summary()))
+    for at, positive in enumerate(("normal", "anomalous")):
+        low, high = np.quantile(found.average_precision[at], (0.05, 0.95))
+        mean = found.average_precision[at].mean()
+        told = [summary[positive][key] for key in ("average_precision", "low", "high", "chance")]
+        assert told == pytest.approx([mean, low, high, found.chance[at]])
+    assert summary["coefficients"]["a"]["sd"] == pytest.approx(found.coefficients[:, 0].std())
+    assert (summary["name"], summary["splits"]) == ("three", 9)
+    assert len(found.recall) == STEPS
+
+
+def test_what_cannot_be_evaluated_is_refused(values: np.ndarray, normal: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="columns"):
+        evaluate(values, normal, columns=("a", "b"), name="")
+    with pytest.raises(ConfigError, match="splits"):
+        evaluate(values, normal, columns=COLUMNS, name="", splits=0)
+    with pytest.raises(ConfigError, match="test_share"):
+        evaluate(values, normal, columns=COLUMNS, name="", test_share=1.0)
+    with pytest.raises(DataError, match="finite"):
+        evaluate(values * np.nan, normal, columns=COLUMNS, name="")
+    with pytest.raises(DataError, match="2 anomalous"):
+        evaluate(values, np.arange(200) < 199, columns=COLUMNS, name="")
+    with pytest.raises(DataError, match="2 normal"):
+        evaluate(values, normal, columns=COLUMNS, name="", groups=np.where(normal, 0, np.arange(200)))
+
+
+def test_losses_that_fail_on_smooth_images_are_found_out(rng: np.random.Generator) -> None:
+    texture, normal = rng.uniform(0, 1, 1200), np.arange(1200) < 600
+    loss = np.where(texture > 0.5, np.where(normal, 0.0, 5.0), 2.5) + 0.1 * rng.standard_normal(1200)
+    columns = ("loss", "like texture", "unlike it", "constant")
+    values = np.column_stack([loss, np.exp(texture), -(texture**3), np.ones(1200)])
+    found = within_texture(values, normal, texture, columns=columns, bins=2, splits=10)
+    assert found.edges == pytest.approx([texture.min(), np.median(texture), texture.max()])
+    smooth, busy = found.average_precision.mean(axis=2).T
+    assert smooth == pytest.approx(found.chance[:, 0], abs=0.12)
+    assert (busy > 0.99).all()
+    assert found.correlation[:, 1] == pytest.approx([1, 1])
+    assert found.correlation[:, 2] == pytest.approx([-1, -1])
+    assert np.isnan(found.correlation[:, 3]).all()
+    assert found.counts.sum(axis=1).tolist() == [600, 600]
+
+
+def test_within_one_bin_nothing_changes(values: np.ndarray, normal: np.ndarray) -> None:
+    everything = evaluate(values, normal, columns=COLUMNS, name="", splits=5, seed=2)
+    for texture in (values[:, 0], np.ones(200)):  # of images that are all equally busy there is one bin
+        bins = 1 if np.ptp(texture) else 4
+        found = within_texture(values, normal, texture, columns=COLUMNS, bins=bins, splits=5, seed=2)
+        np.testing.assert_array_equal(found.average_precision[:, 0], everything.average_precision)
+
+
+def test_a_bin_without_one_of_the_classes_has_no_average_precision(
+    rng: np.random.Generator, values: np.ndarray, normal: np.ndarray
 ) -> None:
-    found = measure(model, dataset)
-    assert found.names == tuple(f"{at}.png" for at in range(7))
-    assert found.readable.tolist() == [True, True, False, True, True, True, False]
-    assert "damaged" in found.problems[2]
-    assert np.isnan(found.values).all(axis=1).tolist() == (~found.readable).tolist()
-    assert found.of(found.readable).values == pytest.approx(
-        measure(model, dataset, np.arange(5)).values, abs=1e-6
-    )
+    texture = np.where(normal, 0.0, 1.0) + 0.1 * rng.random(200)
+    found = within_texture(values, normal, texture, columns=COLUMNS, bins=10, splits=3)
+    assert np.isnan(found.average_precision[:, 0]).all()
+    assert np.isnan(found.average_precision[:, -1]).all()
 
 
-def test_files_give_what_the_data_set_of_them_gives(
-    model: Model, folder: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_BATCH", 3)
-    seen: list[tuple[int, int]] = []
-    paths = [folder / f"{at}.png" for at in range(7)]
-    found = measure_files(model, paths, progress=lambda done, total: seen.append((done, total)))
-    expected = measure(model, dataset)
-    assert found.names == tuple(map(str, paths))
-    assert found.readable.tolist() == expected.readable.tolist()
-    assert found.values == pytest.approx(expected.values, abs=1e-6, nan_ok=True)
-    assert seen == [(3, 7), (6, 7), (7, 7)]
+def test_bins_and_texture_that_make_no_sense_are_refused(values: np.ndarray, normal: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="bins"):
+        within_texture(values, normal, np.ones(200), columns=COLUMNS, bins=0)
+    with pytest.raises(DataError, match="texture"):
+        within_texture(values, normal, np.full(200, np.nan), columns=COLUMNS)
 
 
-def test_rows_are_measured_in_their_order_whatever_the_batches(
-    model: Model, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = measure(model, dataset, np.arange(5))
-    monkeypatch.setattr(module, "_BATCH", 2)
-    turned = measure(model, dataset, np.arange(4, -1, -1))
-    assert turned.names == whole.names[::-1]
-    assert turned.values[::-1] == pytest.approx(whole.values, abs=1e-6)
+def test_crops_of_one_picture_are_one_group() -> None:
+    groups = groups_of(["coco_1_0.jpg", "coco_1_1.jpg", "coco_2_0.jpg", "alone.jpg"])
+    assert groups[0] == groups[1]
+    assert len(set(groups.tolist())) == 3
 
 
-def test_images_in_memory_give_what_their_files_give(model: Model, folder: Path) -> None:
-    pictures = [Image.open(folder / f"{at}.png") for at in (0, 1)]
-    found = measure_images(model, pictures)
-    expected = measure_files(model, [folder / "0.png", folder / "1.png"])
-    assert found.values == pytest.approx(expected.values, abs=1e-6)
-    assert found.names == ("00000000", "00000001")
-    assert measure_images(model, pictures[0], ["first"]).names == ("first",)
+def test_a_subsample_keeps_every_normal_image(normal: np.ndarray) -> None:
+    rows = subsample(normal, 10, seed=1)
+    assert np.isin(np.flatnonzero(normal), rows).all()
+    assert len(np.unique(rows)) == 130
+    np.testing.assert_array_equal(rows, subsample(normal, 10, seed=1))
+    with pytest.raises(DataError, match="81"):
+        subsample(normal, 81, seed=0)
 
 
-def test_what_cannot_be_measured_is_refused(model: Model, folder: Path, dataset: Dataset) -> None:
-    with pytest.raises(DataError, match="at least 1 image"):
-        measure(model, dataset, np.arange(0))
-    with pytest.raises(DataError, match="at least 1 picture"):
-        measure_files(model, [])
-    with pytest.raises(DataError, match="prepared as in training"):
-        measure(model, replace(dataset, preprocessing=Preprocessing(32, 3, "whole")))
-    with pytest.raises(ImageError, match="damaged"):
-        measure_images(model, folder / "2.png")
-    with pytest.raises(DataError, match="one name for each of 1"):
-        measure_images(model, folder / "0.png", ["a", "b"])
-    torch.nn.init.constant_(model.vae.encoder[-1].bias, float("nan"))
-    with pytest.raises(RunError, match="finite"):
-        measure_files(model, [folder / "0.png"])
-
-
-@pytest.mark.parametrize(
-    ("choice", "columns"),
-    [
-        ("losses", LOSS_COLUMNS),
-        ("latents", ("z0", "z1", "z2")),
-        ("losses+latents", (*LOSS_COLUMNS, "z0", "z1", "z2")),
-        ("mse, ssim,z2", ("mse", "ssim", "z2")),
-        ("z1,latents", ("z1", "z0", "z2")),
-        (["z0", "cosine"], ("z0", "cosine")),
-    ],
-)
-def test_a_choice_of_columns_means(choice: str | list[str], columns: tuple[str, ...]) -> None:
-    assert columns_of(choice, 3) == columns
-
-
-@pytest.mark.parametrize("choice", ["", "z3", "z01", "lpips", "losses latents", ["mse", ""], []])
-def test_a_choice_of_columns_that_are_not_there_is_refused(choice: str | list[str]) -> None:
-    with pytest.raises(ConfigError, match="expected"):
-        columns_of(choice, 3)
-
-
-def made(names: tuple[str, ...]) -> Features:
-    """Numbers with many digits, and a last image that could not be read."""
-    chance = np.random.default_rng(0)
-    values, busy = chance.standard_normal((len(names), 2)), chance.standard_normal((len(names), len(TEXTURE)))
-    values[-1], busy[-1] = np.nan, np.nan
-    return Features(("mse", "z0"), values, names, ("",) * (len(names) - 1) + ("is damaged, or\nnot",))
-
-
-def test_images_and_columns_are_chosen_in_the_order_asked_for() -> None:
-    features = made(("a", "b", "c"))
-    assert features.of(np.array([2, 0])).names == ("c", "a")
-    assert features.of(np.array([2, 0])).readable.tolist() == [False, True]
-    assert np.array_equal(features.of(features.readable).select(["z0", "mse"]), features.values[:2, ::-1])
-    with pytest.raises(ConfigError, match="'ssim'"):
-        features.select(["ssim"])
-
-
-HOSTILE = ("plain.jpg", "=HYPERLINK(1).jpg", 'a"b,c.jpg', "line\nbreak.jpg", "not\udcffutf8.jpg", "last")
-HARMLESS = ("plain.jpg", "=HYPERLINK(1).jpg", 'a"b,c.jpg', "line\\nbreak.jpg", "not\\udcffutf8.jpg", "last")
-
-
-def test_csv_loses_no_digit_and_no_name_breaks_it(tmp_path: Path) -> None:
-    features = made(HOSTILE)
-    write_features(features, tmp_path / "features.csv")
-    with (tmp_path / "features.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == [HARMLESS[0], "./" + HARMLESS[1], *HARMLESS[2:]]
-    assert [row["problem"] for row in rows] == [*[""] * 5, "is damaged, or\\nnot"]
-    assert [[float(row["mse"]), float(row["z0"])] for row in rows[:-1]] == features.values[:-1].tolist()
-    assert rows[-1]["mse"] == ""
-
-
-def test_npz_holds_the_arrays_and_nothing_that_runs(tmp_path: Path) -> None:
-    features = made(HOSTILE)
-    write_features(features, tmp_path / "features.npz")
-    with np.load(tmp_path / "features.npz", allow_pickle=False) as file:
-        assert tuple(file["names"].tolist()) == HARMLESS
-        assert file["columns"].tolist() == ["mse", "z0"]
-        assert np.array_equal(file["values"], features.values, equal_nan=True)
-
-
-def test_parquet_loses_no_digit(tmp_path: Path) -> None:
-    features = made(HOSTILE)
-    write_features(features, tmp_path / "features.parquet")
-    table = pq.read_table(tmp_path / "features.parquet").to_pydict()
-    assert tuple(table["name"]) == HARMLESS
-    assert table["z0"][:-1] == features.values[:-1, 1].tolist()
-
-
-def test_parquet_without_pyarrow_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pellucid\[parquet\]"):
-        write_features(made(("a", "b")), tmp_path / "features.parquet")
-    assert not list(tmp_path.iterdir())
-
-
-def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\.csv, \.npz, \.parquet"):
-        write_features(made(("a", "b")), tmp_path / "features.xlsx")
+def test_extremes_are_the_ends_of_each_class_without_the_unreadable() -> None:
+    values = np.array([0.4, 0.1, 0.3, np.nan, 0.2, 0.9, 0.05])[:, None]
+    problems = tuple("damaged" if np.isnan(value) else "" for value in values[:, 0])
+    features = Features(("mse",), values, tuple("abcdefg"), problems)
+    normal = np.array([True, True, True, True, False, False, False])
+    found = extremes(features, normal, "mse", count=2)
+    assert found.normal_least.tolist() == [1, 2]
+    assert found.normal_largest.tolist() == [0, 2]
+    assert found.anomalous_least.tolist() == [6, 4]
+    assert found.anomalous_largest.tolist() == [5, 4]
+    assert len(extremes(features, normal, "mse", count=99).normal_least) == 3
+    with pytest.raises(ConfigError, match="loss"):
+        extremes(features, normal, "z0")
+    with pytest.raises(ConfigError, match="count"):
+        extremes(features, normal, "mse", count=0)

@@ -7,7 +7,7 @@ import pytest
 from torch import Tensor
 
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.storage import DETECTOR, about_detector, load_detector, save_detector
+from pellucid.anomaly.storage import DETECTOR, load_detector, save_detector
 from pellucid.errors import ConfigError, RunError
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
@@ -23,7 +23,7 @@ def test_scores_and_reasons_survive_bit_for_bit(
     np.testing.assert_array_equal(again.score_samples(noisy), detector.score_samples(noisy))
     np.testing.assert_array_equal(again.p_values(noisy), detector.p_values(noisy))
     assert [e.record() for e in again.explain(noisy[:3])] == [e.record() for e in detector.explain(noisy[:3])]
-    assert about_detector(tmp_path) == {"normal": "ramps"}
+    assert read_sealed(tmp_path / DETECTOR)["about"] == {"normal": "ramps"}
 
 
 def test_fitting_again_leaves_one_file_of_normal_images(

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pellucid.errors import ConfigError
 
@@ -36,6 +37,22 @@ def check_random_source(random_state: Any) -> None:
     seed = isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32
     if not (seed or random_state is None or isinstance(random_state, np.random.RandomState)):
         raise ConfigError(f"random_state: expected 0 to 2^32 - 1 or None, got {str(random_state)[:60]}.")
+
+
+def checked_rows(estimator: Any, X: Any) -> Float64[np.ndarray, "image column"]:  # noqa: N803
+    """The rows that a fitted estimator is to score, as scikit-learn checks them.
+
+    Rows lie one after another (order C): numpy adds up a row in the same order then, whatever the rows around
+    it.
+
+    Raises:
+        ValueError: If they cannot be used, as scikit-learn says it.
+    """
+    check_is_fitted(estimator)
+    checked: Float64[np.ndarray, "image column"] = validate_data(
+        estimator, X, dtype=np.float64, order="C", reset=False
+    )
+    return checked
 
 
 def put_aside(

@@ -17,6 +17,7 @@ from pellucid.anomaly.calibration import (
     MOST_PUT_ASIDE,
     check_random_source,
     check_share,
+    checked_rows,
     p_values,
     put_aside,
 )
@@ -103,16 +104,9 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
         whitened = np.einsum("ij,jk->ik", standardised, self.whitening_, optimize=False)
         return np.ascontiguousarray(-0.5 * whitened**2)
 
-    def _checked(self, X: Any) -> Float64[np.ndarray, "image column"]:
-        check_is_fitted(self)
-        checked: Float64[np.ndarray, "image column"] = validate_data(
-            self, X, dtype=np.float64, order="C", reset=False
-        )
-        return checked
-
     def contributions(self, X: Any) -> Float64[np.ndarray, "image column"]:
         """Each column's share of the score, at most 0; their sum is the score, exactly."""
-        return self._contributions(self._checked(X))
+        return self._contributions(checked_rows(self, X))
 
     def score_samples(self, X: Any) -> Float64[np.ndarray, " image"]:
         """-1/2 of the squared Mahalanobis distance from the normal images' mean, in nats, at most 0."""

@@ -20,6 +20,7 @@ from pellucid.anomaly.calibration import (
     MOST_PUT_ASIDE,
     check_random_source,
     check_share,
+    checked_rows,
     p_values,
     platt,
     put_aside,
@@ -161,21 +162,13 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         scores: Float64[np.ndarray, " image"] = self.intercept_ + self._contributions(X).sum(axis=1)
         return scores
 
-    def _checked(self, X: Any) -> Float64[np.ndarray, "image column"]:
-        check_is_fitted(self)
-        # order C: numpy adds up a row in the same order then, whatever the rows around it
-        checked: Float64[np.ndarray, "image column"] = validate_data(
-            self, X, dtype=np.float64, order="C", reset=False
-        )
-        return checked
-
     def contributions(self, X: Any) -> Float64[np.ndarray, "image column"]:
         """What each column adds to the log-odds; with `intercept_` their sum is the score, exactly."""
-        return self._contributions(self._checked(X))
+        return self._contributions(checked_rows(self, X))
 
     def score_samples(self, X: Any) -> Float64[np.ndarray, " image"]:
         """Log-odds of being normal, of the regression as it was weighted: higher is more normal."""
-        return self._scores(self._checked(X))
+        return self._scores(checked_rows(self, X))
 
     def decision_function(self, X: Any) -> Float64[np.ndarray, " image"]:
         """The score's distance above the threshold; below 0 is anomalous."""

@@ -99,12 +99,6 @@ def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTab
     return detector
 
 
-def about_detector(run: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `save_detector` was told about the detector."""
-    about = read_sealed(Path(run) / DETECTOR).get("about")
-    return about if isinstance(about, dict) else {}
-
-
 def _beside(digest: str) -> str:
     return f"detector-{digest[:16]}.safetensors"
 

@@ -64,6 +64,21 @@ class Study:
         }
 
 
+def column_sets(columns: Sequence[str], active: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The paper's two sets of columns and the default of `Detector`, by name.
+
+    Args:
+        columns: All that a model gives: `Features.columns`.
+        active: Those of the active latents.
+    """
+    latents = [name for name in columns if name not in PICTURE_COLUMNS]
+    return {
+        "six losses": LOSS_COLUMNS,
+        "losses + all latents": (*LOSS_COLUMNS, *latents),
+        DEFAULT: (*LOSS_COLUMNS, *TEXTURE, *active),
+    }
+
+
 def study(
     features: Features,
     normal: Bool[np.ndarray, " image"],
@@ -94,13 +109,7 @@ def study(
     Raises:
         DataError: If a class has too few images.
     """
-    every = [name for name in features.columns if name not in PICTURE_COLUMNS]
-    columns = {
-        "six losses": LOSS_COLUMNS,
-        "losses + all latents": (*LOSS_COLUMNS, *every),
-        DEFAULT: (*LOSS_COLUMNS, *TEXTURE, *latents),
-        "texture alone": TEXTURE,
-    }
+    columns = {**column_sets(features.columns, latents), "texture alone": TEXTURE}
     decides = tuple(decides_by or columns[DEFAULT])
     if set(decides) != set(columns[DEFAULT]):
         columns[THIS] = decides

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from jaxtyping import UInt8
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -66,10 +66,8 @@ def write_report(
     return path
 
 
-def render_report(
-    name: str, model: Model, table: LatentTable, cards: Sequence[Card], dataset: Dataset, metrics: Metrics
-) -> str:
-    """The report as a string; every name and description in it is escaped."""
+def load_template(package: str, name: str, **filters: Callable[..., Any]) -> Template:
+    """A page's template, which escapes every name and text, with `csp_hash` and other filters."""
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -77,14 +75,20 @@ def render_report(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["csp_hash"] = _csp_hash
-    environment.filters["signed"] = signed
-    template = files("pellucid.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    environment.filters |= {"csp_hash": _csp_hash, **filters}
+    return environment.from_string(files(package).joinpath(name).read_text(encoding="utf-8"))
+
+
+def render_report(
+    name: str, model: Model, table: LatentTable, cards: Sequence[Card], dataset: Dataset, metrics: Metrics
+) -> str:
+    """The report as a string; every name and description in it is escaped."""
+    template = load_template("pellucid.report", "report.html.jinja", signed=signed)
     active = table.active()
     rank = {latent: place for place, latent in enumerate(table.order())}
     held_out = dataset.rows("held-out")
     card_of = {card.latent: card for card in cards}
-    return environment.from_string(template).render(
+    return template.render(
         name=name,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         model=model,

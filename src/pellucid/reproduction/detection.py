@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float64, Int64
 
 from pellucid.anomaly.detector import decisive
 from pellucid.anomaly.evaluation import Evaluation, evaluate
-from pellucid.anomaly.features import LOSS_COLUMNS, PICTURE_COLUMNS, columns_of
-from pellucid.anomaly.texture import TEXTURE
+from pellucid.anomaly.features import PICTURE_COLUMNS
+from pellucid.anomaly.study import column_sets
 from pellucid.report.detection import precision_recall_figure, share
 from pellucid.report.diagnosis import coefficients_figure
 from pellucid.reproduction.claims import largest_coefficients, latents_help
@@ -21,11 +21,7 @@ def detection(context: Context) -> Part:
     model, table = context.model(context.subject)
     rows = context.few
     features, normal = context.features(context.subject).of(rows), context.judged.normal[rows]
-    columns = {
-        "six losses": LOSS_COLUMNS,
-        "losses + all latents": columns_of("losses+latents", model.latents),
-        "losses + texture + latents": (*LOSS_COLUMNS, *TEXTURE, *decisive("latents", table)),
-    }
+    columns = column_sets(features.columns, decisive("latents", table))
     evaluations = [
         evaluated(context, features.select(chosen), normal, chosen, name, context.judged.groups[rows])
         for name, chosen in columns.items()

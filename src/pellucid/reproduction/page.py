@@ -1,18 +1,16 @@
 """The page: the paper's figures in order beside this run's, one file without a script or a request."""
 
 import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from io import BytesIO
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 import pellucid
+from pellucid.report.html import load_template
 from pellucid.reproduction.catalogue import CATALOGUE
 from pellucid.reproduction.claims import Claim
 from pellucid.reproduction.exhibit import Exhibit, Part, Picture, numbered
@@ -52,21 +50,16 @@ def render_page(settings: Settings, parts: Mapping[str, Part]) -> str:
         settings: What the reproduction was told.
         parts: Those that are computed, by name; the page says which are missing.
     """
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    template = load_template(
+        "pellucid.reproduction",
+        "reproduction.html.jinja",
+        inline=_inline,
+        measures=_measures,
+        verdict_class=lambda verdict: verdict.replace(" ", "-"),
     )
-    environment.filters["csp_hash"] = _csp_hash
-    environment.filters["inline"] = _inline
-    environment.filters["measures"] = _measures
-    environment.filters["verdict_class"] = lambda verdict: verdict.replace(" ", "-")
-    template = files("pellucid.reproduction").joinpath("reproduction.html.jinja").read_text(encoding="utf-8")
     sections = _sections(parts)
     claims = all_claims(parts)
-    return environment.from_string(template).render(
+    return template.render(
         citation=CITATION,
         simulated=settings.data is None,
         short=settings.minutes is None or settings.minutes < _SHORT,
@@ -149,10 +142,6 @@ def _recipe_row(recipe: Recipe, settings: Settings) -> tuple[str, str, str]:
         return recipe.name, recipe.about, f"{settings.steps:,} steps"
     minutes = minutes_of(recipe, recipes(subject_of(settings)), settings.minutes)
     return recipe.name, recipe.about, f"{minutes:.1f} minutes"
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _inline(png: bytes) -> str:
