@@ -25,6 +25,7 @@ ORDER = (
     "report",
     "reproduction",
     "terminal",
+    "live",
     "cli",
 )
 

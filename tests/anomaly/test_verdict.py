@@ -98,3 +98,19 @@ def test_the_record_holds_every_number() -> None:
     assert record["image"] == "a.jpg"
     assert record["contributions"][0]["contribution"] == -5.0
     assert record["base"] + sum(p["contribution"] for p in record["contributions"]) == record["score"]
+
+
+def test_the_three_strongest_reasons_stand_on_either_side_in_the_sentences_own_words() -> None:
+    told = judged(
+        part("ssim", 0.62, 1.0, -5.0, "SSIM distance"),
+        part("z17", -3.2, 0.002, -2.0, "z17 sunglasses"),
+        part("z2", 0.0, 0.5, 3.0),
+        part("z3", 0.1, 0.5, -1.5),
+    )
+    assert [reason.contribution for reason in told.reasons] == [-5.0, 3.0, -2.0]
+    assert [reason.text for reason in told.reasons] == [
+        "the reconstruction is poor (SSIM distance 0.62, higher than in all normal images)",
+        "z2 is 0 (usual)",
+        "z17 sunglasses is -3.2 (lower than in 99.8 % of normal images)",
+    ]
+    assert all(reason.text in told.sentence for reason in told.reasons)

@@ -29,9 +29,10 @@ from pellucid.data.images import to_float, to_pixels
 from pellucid.errors import ConfigError, DataError
 from pellucid.latents.activity import ACTIVE_VARIANCE
 from pellucid.latents.names import LatentTable, table_of
+from pellucid.model.beside import MOST_ROWS
 from pellucid.model.predictor import Images, Model
 
-MOST_REFERENCES = 10_000
+MOST_REFERENCES = MOST_ROWS
 MOST_PICTURES = 2_000
 BOTH, ONE_CLASS = "losses+texture+latents", "losses+texture"
 RULE, ONE_CLASS_RULE = "f1", "false-alarm=0.05"

@@ -4,18 +4,14 @@ The normal images' features and the remembered pictures lie in detector-DIGEST.s
 before detector.json names it, so a kill at any moment leaves the old detector or the new one.
 """
 
-import hashlib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from pellucid.anomaly.detector import MOST_PICTURES, MOST_REFERENCES, Detector, Fitted, Reference
+from pellucid.anomaly.detector import MOST_PICTURES, Detector, Fitted, Reference
 from pellucid.anomaly.features import columns_of
 from pellucid.anomaly.gaussian import KIND as GAUSSIAN
 from pellucid.anomaly.gaussian import GaussianDetector
@@ -23,14 +19,16 @@ from pellucid.anomaly.logistic import LogisticDetector
 from pellucid.data.images import printable
 from pellucid.errors import ConfigError, RunError
 from pellucid.latents.names import LatentTable
+from pellucid.model.beside import DIGEST, Shapes, drop_others, read_beside, write_beside
 from pellucid.model.predictor import Model
-from pellucid.model.sealed import read_sealed, write_file, write_sealed
+from pellucid.model.sealed import read_sealed, write_sealed
 
 DETECTOR = "detector.json"
 FORMAT = "pellucid-detector"
 VERSION = 1
 _KEYS = {"format", "version", "model", "columns", "estimator", "reference", "about"}
-_HEADER_BYTES = 1 << 16
+_STEM = "detector"
+_REMEDY = "Fit the detector again."
 _LONGEST_NAME = 300
 
 
@@ -48,9 +46,8 @@ def save_detector(detector: Detector, run: Path, about: Mapping[str, Any] | None
     fitted = detector.fitted
     if fitted is None:
         raise ConfigError("expected a fitted detector. Call fit(normal, anomalous) first.")
-    content = save({"values": fitted.reference.values, "pixels": fitted.reference.pixels})
-    digest = hashlib.sha256(content).hexdigest()
-    write_file(run / _beside(digest), content)
+    reference = fitted.reference
+    digest = write_beside(run, _STEM, {"values": reference.values, "pixels": reference.pixels})
     write_sealed(
         run / DETECTOR,
         {
@@ -61,14 +58,12 @@ def save_detector(detector: Detector, run: Path, about: Mapping[str, Any] | None
             "estimator": fitted.estimator.to_record(),
             "reference": {
                 "sha256": digest,
-                "names": [printable(name)[:_LONGEST_NAME] for name in fitted.reference.names],
+                "names": [printable(name)[:_LONGEST_NAME] for name in reference.names],
             },
             "about": dict(about or {}),
         },
     )
-    for other in run.glob("detector-*.safetensors"):
-        if other.name != _beside(digest):
-            other.unlink(missing_ok=True)
+    drop_others(run, _STEM, digest)
 
 
 def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTable | None = None) -> Detector:
@@ -99,10 +94,6 @@ def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTab
     return detector
 
 
-def _beside(digest: str) -> str:
-    return f"detector-{digest[:16]}.safetensors"
-
-
 def _fitted(content: Mapping[str, Any], model: Model, path: Path) -> Fitted:
     columns = content["columns"]
     try:
@@ -122,38 +113,20 @@ def _fitted(content: Mapping[str, Any], model: Model, path: Path) -> Fitted:
 def _reference(record: Any, model: Model, path: Path) -> Reference:
     digest = record.get("sha256") if isinstance(record, Mapping) else None
     names = record.get("names") if isinstance(record, Mapping) else None
-    if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) and isinstance(names, list)):
-        raise RunError(f"{path}: expected a reference with its digest and names. Fit the detector again.")
+    if not (isinstance(digest, str) and DIGEST.fullmatch(digest) and isinstance(names, list)):
+        raise RunError(f"{path}: expected a reference with its digest and names. {_REMEDY}")
     if len(names) > MOST_PICTURES or not all(
         isinstance(n, str) and len(n) <= _LONGEST_NAME and n.isprintable() for n in names
     ):
-        raise RunError(f"{path}: expected at most {MOST_PICTURES} short names. Fit the detector again.")
-    beside = path.with_name(_beside(digest))
+        raise RunError(f"{path}: expected at most {MOST_PICTURES} short names. {_REMEDY}")
     built = model.config.architecture
     columns = len(columns_of("losses+texture+latents", model.latents))
-    pixels = (len(names), built.size, built.size, built.channels)
-    largest = MOST_REFERENCES * columns * 8 + int(np.prod(pixels)) + _HEADER_BYTES
-    try:
-        if beside.stat().st_size > largest:
-            raise RunError(f"{beside}: expected at most {largest:,} bytes. Fit the detector again.")
-        raw = beside.read_bytes()
-    except OSError as error:
-        raise RunError(
-            f"{beside}: cannot be read ({error.strerror or error}). Fit the detector again."
-        ) from error
-    if hashlib.sha256(raw).hexdigest() != digest:
-        raise RunError(f"{beside}: its checksum is not the one in {DETECTOR}. Fit the detector again.")
-    try:
-        tensors = load(raw)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # a dtype that numpy has not
-        raise RunError(f"{beside}: expected safetensors, but {error}. Fit the detector again.") from error
-    found = {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
-    rows = len(tensors["values"]) if "values" in tensors and tensors["values"].ndim else 0
-    expected = {"values": (np.dtype(np.float64), (rows, columns)), "pixels": (np.dtype(np.uint8), pixels)}
-    if found != expected or not 2 <= rows <= MOST_REFERENCES or len(names) > rows:
-        raise RunError(
-            f"{beside}: expected the features and pictures of normal images. Fit the detector again."
-        )
-    if not np.isfinite(tensors["values"]).all():
-        raise RunError(f"{beside}: expected finite features. Fit the detector again.")
-    return Reference(tensors["values"], tuple(names), tensors["pixels"])
+    shapes: Shapes = {
+        "values": (np.dtype(np.float64), (None, columns)),
+        "pixels": (np.dtype(np.uint8), (len(names), built.size, built.size, built.channels)),
+    }
+    arrays = read_beside(path, _STEM, digest, shapes, _REMEDY)
+    values = arrays["values"]
+    if len(values) < max(2, len(names)) or not np.isfinite(values).all():
+        raise RunError(f"{path}: expected finite features of 2 normal images or more. {_REMEDY}")
+    return Reference(values, tuple(names), arrays["pixels"])

@@ -60,6 +60,19 @@ class Contribution:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """One of the strongest reasons for a verdict or against it.
+
+    Attributes:
+        text: In plain words.
+        contribution: What it adds to the score; below 0 it speaks for an anomaly.
+    """
+
+    text: str
+    contribution: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A verdict on one image with what each measurement adds to it.
 
@@ -89,6 +102,13 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict and its reasons in plain words."""
         return _sentence(self)
+
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The three strongest, the strongest first: the reconstruction as a whole counts as one."""
+        both = [(name, sign * size) for sign in (1.0, -1.0) for name, size in _speaking(self, sign)]
+        strongest = sorted(both, key=lambda pair: -abs(pair[1]))[:_REASONS]
+        return tuple(Reason(_reason(self, pair), pair[1]) for pair in strongest)
 
     @property
     def reconstruction_part(self) -> float:

@@ -16,6 +16,7 @@ from pellucid.cli import (
     detector,
     gallery,
     latents,
+    live,
     metrics,
     name,
     reproduce,
@@ -41,6 +42,7 @@ app.command(metrics.metrics)
 app.command(detector.detector)
 app.command(detect.detect)
 app.command(compare.compare)
+app.command(live.live)
 app.command(gallery.gallery)
 app.command(same.same)
 app.command(sweep.sweep)

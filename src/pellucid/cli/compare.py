@@ -74,9 +74,7 @@ def current_knowledge(model: "Model", table: "LatentTable") -> "Known | None":
     from pellucid.comparison.known import read_known
 
     known = read_known(model)
-    if known is not None and not (
-        known.identity.fits(table) and known.everything.fits(table, ignore_nuisance=False)
-    ):
+    if known is not None and not known.fits(table):
         say(
             "The marks of nuisance have changed since `pellucid same`: no probability until it has run again."
         )

@@ -22,6 +22,7 @@ def describe(
     from pellucid.latents.names import read_latents, with_activity, write_latents
     from pellucid.latents.names import suggest as suggest_names
     from pellucid.latents.tracking import track
+    from pellucid.latents.typical import measure_typical, write_typical
     from pellucid.report.html import write_report
     from pellucid.training.metrics_log import read_metrics
 
@@ -36,6 +37,8 @@ def describe(
             raise ConfigError("--suggest needs images with attributes or factors; these have none.")
         table = suggest_names(table, tracked)
     write_latents(model.directory, table)
+    with counting_bar("measuring losses") as advance:
+        write_typical(model.directory, measure_typical(model, dataset, rows, progress=advance), model)
     with spinner("drawing the report"):
         cards = build_cards(model, table, codes, trackings=tracked)
         report = write_report(model.directory, model, table, cards, dataset, read_metrics(model.directory))

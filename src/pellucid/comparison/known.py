@@ -34,6 +34,10 @@ class Known:
     identity: SameModel
     everything: SameModel
 
+    def fits(self, table: LatentTable) -> bool:
+        """Whether the marks of nuisance are still those that it was learned with."""
+        return self.identity.fits(table) and self.everything.fits(table, ignore_nuisance=False)
+
 
 def learn(
     codes: Shaped[np.ndarray, "image latent"],

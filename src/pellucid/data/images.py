@@ -134,7 +134,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.nda
             _check_pixels(*image.size, "the image")
             image = _flatten(image, "the image")
     side = (preprocessing.size, preprocessing.size)
-    box = _crop_box(*image.size, preprocessing.crop)
+    box = crop_box(*image.size, preprocessing.crop)
     # Large pictures are first halved and so on: the same to the eye, bounded in memory, and faster.
     resized = image.resize(side, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
     pixels = np.array(resized.convert("L" if preprocessing.channels == 1 else "RGB"))
@@ -301,7 +301,8 @@ def _over_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def _crop_box(width: int, height: int, crop: Crop) -> tuple[float, float, float, float]:
+def crop_box(width: int, height: int, crop: Crop) -> tuple[float, float, float, float]:
+    """The part of a picture that a crop takes: left, top, right and bottom in pixels."""
     if crop == "celeba":
         left, top, right, bottom = _CELEBA_BOX
         return left * width, top * height, right * width, bottom * height

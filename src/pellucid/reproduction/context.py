@@ -24,6 +24,7 @@ from pellucid.latents.names import (
     write_latents,
 )
 from pellucid.latents.tracking import track
+from pellucid.latents.typical import measure_typical, write_typical
 from pellucid.model.predictor import Model, load
 from pellucid.reproduction.material import Judged, judged_images, training_images
 from pellucid.reproduction.plan import Recipe, Subject, minutes_of, recipes, subject_of
@@ -132,6 +133,8 @@ class Context:
             table = suggest(table, tracked)
         if images.kind == "people":
             table = _nuisances_marked(table)
+        with self.watch.counting("measuring losses") as advance:
+            write_typical(model.directory, measure_typical(model, images, rows, progress=advance), model)
         write_latents(model.directory, table)
 
     def training(self, kind: str) -> Dataset:

@@ -1,0 +1,115 @@
+"""Start the live tool: the address with its token, TLS if wanted, and the browser."""
+
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import uvicorn
+
+from pellucid.errors import ConfigError
+from pellucid.live.app import create_app
+from pellucid.live.security import Door
+from pellucid.live.stream import MOST_STREAMS
+
+MESSAGE_BYTES = 1 << 20
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_TOKEN_BYTES = 32
+_CONNECTIONS = 64
+
+
+def serve(
+    run: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8420,
+    allow_remote: bool = False,
+    certfile: Path | None = None,
+    keyfile: Path | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    browser: bool = True,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve until it is stopped.
+
+    Args:
+        run: A run directory.
+        host: The address to listen on; other than this machine's own only with `allow_remote`.
+        port: 0 takes a free one.
+        allow_remote: Listen on an address that other machines reach.
+        certfile: For TLS, with `keyfile`: browsers give the camera to secure origins only.
+        keyfile: Likewise.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        threads: Of the model; one is fastest for one picture at a time.
+        browser: Open the page.
+        say: Told the address.
+
+    Raises:
+        ConfigError: If the host is not this machine's own without `allow_remote`, one of certificate and key
+            is missing, or the port is taken.
+        RunError: If the directory is not a run, or something in it is damaged.
+    """
+    if host not in _LOOPBACK and not allow_remote:
+        raise ConfigError(
+            f"--host: {host} can be reached from other machines: whoever has the address sees the pictures "
+            "and can rename latents. Add --allow-remote if that is meant."
+        )
+    if (certfile is None) != (keyfile is None):
+        raise ConfigError("expected --certfile and --keyfile together, got one. Give both, or none.")
+    for file in (certfile, keyfile):
+        if file is not None and not file.is_file():
+            raise ConfigError(f"{file}: expected a file in PEM form. Check --certfile and --keyfile.")
+    listening = _listen(host, port)
+    with listening:
+        port = listening.getsockname()[1]
+        secure = certfile is not None
+        door = Door.at(port, secrets.token_urlsafe(_TOKEN_BYTES), names=_names(host), secure=secure)
+        torch.set_num_threads(threads)
+        app = create_app(run, door, device=device)
+        shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        address = f"{door.origin(f'{shown}:{port}')}/?token={door.token}"
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                ws="websockets-sansio",
+                ws_max_size=MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+                limit_concurrency=_CONNECTIONS + MOST_STREAMS,
+                timeout_graceful_shutdown=1,
+                ssl_certfile=certfile,
+                ssl_keyfile=keyfile,
+            )
+        )
+        say(f"Open {address}")
+        say("Ctrl-C ends it.")
+        if browser:
+            webbrowser.open(address)
+        server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"--port: {host}:{port} cannot be used ({reason}). Choose another one.") from error
+    return listening
+
+
+def _names(host: str) -> list[str]:
+    """Names beside this machine's own under which it may be asked for."""
+    if host in _LOOPBACK:
+        return []
+    named = [socket.gethostname(), socket.getfqdn()]
+    return named if host in ("0.0.0.0", "::") else [*named, f"[{host}]" if ":" in host else host]

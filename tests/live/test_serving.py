@@ -1,0 +1,49 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from pellucid.errors import ConfigError, RunError
+from pellucid.live.security import Door
+from pellucid.live.serving import serve
+
+
+def test_other_machines_are_let_in_only_if_that_is_meant(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "192.0.2.1", "example.org"):
+        with pytest.raises(ConfigError, match="--allow-remote"):
+            serve(tmp_path, host=host)
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port} cannot be used"):
+            serve(tmp_path, port=port)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        serve(tmp_path, port=99_999)
+
+
+def test_certificate_and_key_come_together(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="together"):
+        serve(tmp_path, certfile=tmp_path / "cert.pem")
+    with pytest.raises(ConfigError, match="PEM"):
+        serve(tmp_path, certfile=tmp_path / "cert.pem", keyfile=tmp_path / "key.pem")
+
+
+def test_a_folder_that_is_no_run_is_named_and_its_port_is_free_again(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for _ in range(2):
+        with pytest.raises(RunError):
+            serve(tmp_path, port=port, browser=False)
+
+
+def test_a_door_knows_its_own_names_only() -> None:
+    door = Door.at(8420, "t")
+    assert door.hosts == {"127.0.0.1:8420", "localhost:8420", "[::1]:8420"}
+    assert "localhost" in Door.at(80, "t").hosts
+    assert "localhost" not in Door.at(80, "t", secure=True).hosts
+    remote = Door.at(443, "t", names=["Lab.example"], secure=True)
+    assert {"lab.example", "lab.example:443"} <= remote.hosts
+    assert remote.origin("lab.example") == "https://lab.example"
+    assert "wss://lab.example" in remote.headers("lab.example")["content-security-policy"]
