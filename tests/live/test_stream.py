@@ -1,5 +1,6 @@
 """The line to the page, on a real server."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -35,32 +36,41 @@ def ask(line: ClientConnection, head: dict[str, Any], body: bytes = b"") -> tupl
     return answer, bytes(rest)
 
 
-def test_a_frame_is_answered_with_what_was_seen_and_what_is_drawn(
+def test_a_frame_is_answered_with_what_was_seen_and_drawn_and_then_with_numbers(
     line: ClientConnection, engine: Engine, pixels: np.ndarray
 ) -> None:
     frame = {"kind": "frame", "number": 7, "side": 32, "held": {"1": 2.0}, "judge": True}
     head, body = ask(line, frame, pixels.tobytes())
     image = engine.frame(32, memoryview(pixels.tobytes()))
     expected = engine.look(image, {1: 2.0})
-    assert (head["kind"], head["number"]) == ("seen", 7)
-    assert head["mean"] == expected.mean.tolist()
-    assert head["deviation"] == expected.deviation.tolist()
-    assert head["losses"] == engine.losses(image, expected.reconstruction)
-    assert head["verdict"] == engine.verdict(image)
+    assert head == {
+        "kind": "seen",
+        "number": 7,
+        "mean": expected.mean.tolist(),
+        "deviation": expected.deviation.tolist(),
+    }
     assert body == pixels.tobytes() + rgb(expected.reconstruction)
-    head, _ = ask(line, {**frame, "judge": False}, pixels.tobytes())
-    assert "verdict" not in head
+    head, rest = unpack(line.recv(timeout=20))
+    assert head == {"kind": "judged", "number": 7, **json.loads(json.dumps(engine.judge(expected)))}
+    assert not rest
+
+
+def test_numbers_come_only_where_they_are_wanted(line: ClientConnection, pixels: np.ndarray) -> None:
+    frame = {"kind": "frame", "side": 32, "held": {}}
+    for number in (1, 2):
+        assert ask(line, {**frame, "number": number}, pixels.tobytes())[0]["number"] == number
 
 
 def test_a_move_is_decoded_and_scored_against_the_picture_at_hand(
     line: ClientConnection, engine: Engine
 ) -> None:
     z = [0.5] * 6
-    head, body = ask(line, {"kind": "move", "number": 1, "z": z})
-    assert head == {"kind": "moved", "number": 1, "losses": None}
+    head, body = ask(line, {"kind": "move", "number": 1, "z": z, "judge": True})
+    assert head == {"kind": "moved", "number": 1}  # there is no picture yet to score against
     assert body == rgb(engine.move(z))
-    ask(line, {"kind": "picture", "number": 2, "id": 3})
-    head, body = ask(line, {"kind": "move", "number": 3, "z": z})
+    assert ask(line, {"kind": "picture", "number": 2, "id": 3})[0]["kind"] == "seen"
+    assert ask(line, {"kind": "move", "number": 3, "z": z, "judge": True})[0]["kind"] == "moved"
+    head, _ = unpack(line.recv(timeout=20))
     assert head["losses"] == engine.losses(engine.picture(3), engine.move(z))
 
 

@@ -233,9 +233,7 @@ def _measured(
     done = 0
     for images in batches:
         mean = model.encode(images).mean
-        losses = reconstruction_losses(images, model.decode(mean))
-        parts = (torch.stack(list(losses.values()), 1), texture(images), mean)
-        values[done : done + len(images)] = torch.cat([part.double() for part in parts], dim=1).numpy()
+        values[done : done + len(images)] = values_of(images, mean, model.decode(mean))
         done += len(images)
         if progress:
             progress(done, len(names))
@@ -245,6 +243,24 @@ def _measured(
             "again."
         )
     return Features(columns, values, tuple(names), ("",) * len(names))
+
+
+def values_of(
+    images: Float32[Tensor, "image channel height width"],
+    mean: Float32[Tensor, "image latent"],
+    reconstructions: Float32[Tensor, "image channel height width"],
+) -> Float64[np.ndarray, "image column"]:
+    """The values of all features, where the model has encoded and decoded the images already.
+
+    Args:
+        images: As the encoder has seen them.
+        mean: Of their posteriors.
+        reconstructions: Decoded from these.
+    """
+    losses = reconstruction_losses(images, reconstructions)
+    parts = (torch.stack(list(losses.values()), 1), texture(images), mean)
+    values: Float64[np.ndarray, "image column"] = torch.cat([part.double() for part in parts], dim=1).numpy()
+    return values
 
 
 def _with_skipped(features: Features, skipped: Sequence[tuple[str, str]]) -> Features:

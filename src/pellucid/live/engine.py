@@ -16,7 +16,7 @@ from torch import Tensor
 
 import pellucid
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.features import measure_images
+from pellucid.anomaly.features import LOSS_COLUMNS, Features, columns_of, values_of
 from pellucid.anomaly.storage import DETECTOR, load_detector
 from pellucid.anomaly.verdict import COLUMN_LABELS
 from pellucid.comparison.compare import compare, population_deviation
@@ -61,12 +61,14 @@ class Look:
         mean: Of the posterior, float32 [latent].
         deviation: Of the posterior, float32 [latent].
         reconstruction: With the held latents set, float32 [1 channel height width] in [0, 1].
+        own: With nothing held, likewise.
     """
 
     image: Float32[Tensor, "1 channel height width"]
     mean: Float32[Tensor, " latent"]
     deviation: Float32[Tensor, " latent"]
     reconstruction: Float32[Tensor, "1 channel height width"]
+    own: Float32[Tensor, "1 channel height width"]
 
 
 class Engine:
@@ -256,10 +258,14 @@ class Engine:
     def look(self, image: Float[Tensor, "1 channel height width"], held: Mapping[int, float]) -> Look:
         """Encode a picture, and decode its code with some latents held at other values."""
         posterior = self.model.encode(image)
-        z = posterior.mean.clone()
-        for latent, value in held.items():
-            z[0, latent] = value
-        return Look(image, posterior.mean[0], (0.5 * posterior.log_variance[0]).exp(), self.model.decode(z))
+        z = posterior.mean
+        if held:
+            z = z.repeat(2, 1)
+            for latent, value in held.items():
+                z[0, latent] = value
+        decoded = self.model.decode(z)
+        drawn, deviation = decoded[:1], (0.5 * posterior.log_variance[0]).exp()
+        return Look(image, posterior.mean[0], deviation, drawn, decoded[1:] if held else drawn)
 
     def held(self, given: object) -> dict[int, float]:
         """Latents and the values that they are held at, checked.
@@ -294,19 +300,25 @@ class Engine:
         reconstruction: Float[Tensor, "1 channel height width"],
     ) -> dict[str, dict[str, float | None]]:
         """All six losses, each with its rank among images of the training data."""
-        found = {name: float(loss[0]) for name, loss in reconstruction_losses(image, reconstruction).items()}
-        rank = self.typical.rank if self.typical is not None else None
-        return {
-            name: {"value": value, "quantile": rank(name, value) if rank else None}
-            for name, value in found.items()
-        }
+        found = reconstruction_losses(image, reconstruction)
+        return {name: self._ranked(name, float(loss[0])) for name, loss in found.items()}
 
-    def verdict(self, image: Float[Tensor, "1 channel height width"]) -> dict[str, Any] | None:
-        """The detector's verdict with its three strongest reasons; None without a detector."""
+    def _ranked(self, loss: str, value: float) -> dict[str, float | None]:
+        return {"value": value, "quantile": self.typical.rank(loss, value) if self.typical else None}
+
+    def judge(self, seen: Look) -> dict[str, Any]:
+        """The losses of what is shown, and the detector's verdict on the picture itself with its reasons."""
         if self.detector is None:
-            return None
-        (judged,) = self.detector.judge(measure_images(self.model, image, ["this picture"]))
-        return judged.record() | {"reasons": [asdict(reason) for reason in judged.reasons]}
+            return {"losses": self.losses(seen.image, seen.reconstruction)}
+        columns = columns_of("losses+texture+latents", self.model.latents)
+        values = values_of(seen.image, seen.mean[None], seen.own)
+        if seen.own is seen.reconstruction:  # the losses are among them
+            losses = {name: self._ranked(name, float(values[0, at])) for at, name in enumerate(LOSS_COLUMNS)}
+        else:
+            losses = self.losses(seen.image, seen.reconstruction)
+        (judged,) = self.detector.judge(Features(columns, values, ("this picture",), ("",)))
+        reasons = [asdict(reason) for reason in judged.reasons]
+        return {"losses": losses, "verdict": judged.record() | {"reasons": reasons}}
 
     # what a person changes and asks
 

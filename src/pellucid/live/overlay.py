@@ -12,17 +12,18 @@ Line = list[float]
 
 _SIDE = 192
 _FINE, _COARSE = 0.012, 0.05  # of the side: between them lies what an eye or a mouth measures
-_LEVEL = 0.9  # standard deviations of the filtered picture
-_SHORTEST = 0.06  # of the side
+_LEVEL = -1.2  # standard deviations of the filtered picture: dark, as eyes, nostrils and mouths are
+_SHORTEST = 0.1  # of the side
 _MOST_LINES, _MOST_POINTS = 60, 3_000
 _FLAT = 0.004  # of the range from black to white
 
 
 def outlines(image: Float[np.ndarray, "channel height width"]) -> list[Line]:
-    """Lines around what is darker, or brighter, than its surroundings on a picture; the longest first.
+    """Lines around what is darker than its surroundings on a picture; the longest first.
 
     The picture is filtered by a difference of Gaussians at the scale of a facial feature, of which contours
-    are drawn at a level that goes by its own spread. Nothing in it knows of faces.
+    are drawn at a level that goes by its own spread. Nothing in it knows of faces: what is bright gets a
+    line where the dark around it begins.
 
     Args:
         image: Values in [0, 1], grey or RGB: the decoded z = 0.
@@ -37,7 +38,7 @@ def outlines(image: Float[np.ndarray, "channel height width"]) -> list[Line]:
     if spread < _FLAT:
         return []
     contours = contour_generator(z=filtered, line_type=LineType.Separate)
-    found = [np.asarray(line) for level in (-_LEVEL, _LEVEL) for line in contours.lines(level * spread)]
+    found = [np.asarray(line) for line in contours.lines(_LEVEL * spread)]
     found = [line for line in found if _length(line) >= _SHORTEST * _SIDE]
     found.sort(key=lambda line: -_length(line))
     lines, points = [], 0

@@ -19,6 +19,8 @@ _PER_SECOND = 500  # messages that are read; beyond, the sender has to wait
 Work = Callable[..., Awaitable[Any]]
 """Runs a function of the engine in its thread: `await work(function, *arguments)`."""
 
+_Answer = tuple[bytes, Callable[[], dict[str, Any]] | None]
+
 
 class Streams:
     """All open lines of a server."""
@@ -90,11 +92,15 @@ class _Line:
             await self._came.wait()
             self._came.clear()
             message, self._newest = self._newest, None
-            if message is not None:
-                await self._socket.send_bytes(await self._work(self._reply, message))
+            if message is None:
+                continue
+            answer, rest = await self._work(self._reply, message)
+            await self._socket.send_bytes(answer)
+            if rest is not None:  # the picture goes first: numbers may come some milliseconds later
+                await self._socket.send_bytes(await self._work(rest))
 
-    def _reply(self, message: bytes) -> bytes:
-        """In the engine's thread."""
+    def _reply(self, message: bytes) -> tuple[bytes, Callable[[], bytes] | None]:
+        """In the engine's thread: the picture, and what computes the numbers if they are wanted."""
         number: object = None
         try:
             head, body = unpack(message)
@@ -102,13 +108,15 @@ class _Line:
             if type(number) is not int or abs(number) > 2**53:
                 number = None
                 raise WireError("expected a numbered message.")
-            if head.get("kind") == "move":
-                return self._move(head, number)
-            return self._look(head, body, number)
+            answer = self._move if head.get("kind") == "move" else self._look
+            picture, judge = answer(head, body, number)
         except PellucidError as error:
-            return pack({"kind": "refused", "number": number, "error": str(error)})
+            return pack({"kind": "refused", "number": number, "error": str(error)}), None
+        if head.get("judge") is not True or judge is None:
+            return picture, None
+        return picture, lambda: pack({"kind": "judged", "number": number, **judge()})
 
-    def _look(self, head: Mapping[str, Any], body: memoryview, number: int) -> bytes:
+    def _look(self, head: Mapping[str, Any], body: memoryview, number: int) -> _Answer:
         engine, kind = self._engine, head.get("kind")
         if kind == "picture":
             image = engine.picture(head.get("id"))
@@ -123,13 +131,11 @@ class _Line:
             "number": number,
             "mean": seen.mean.tolist(),
             "deviation": seen.deviation.tolist(),
-            "losses": engine.losses(image, seen.reconstruction),
         }
-        if head.get("judge") is True:
-            answer["verdict"] = engine.verdict(image)
-        return pack(answer, rgb(image), rgb(seen.reconstruction))
+        return pack(answer, rgb(image), rgb(seen.reconstruction)), lambda: engine.judge(seen)
 
-    def _move(self, head: Mapping[str, Any], number: int) -> bytes:
-        reconstruction = self._engine.move(head.get("z"))
-        losses = None if self._image is None else self._engine.losses(self._image, reconstruction)
-        return pack({"kind": "moved", "number": number, "losses": losses}, rgb(reconstruction))
+    def _move(self, head: Mapping[str, Any], body: memoryview, number: int) -> _Answer:
+        engine, image = self._engine, self._image
+        drawn = engine.move(head.get("z"))
+        picture = pack({"kind": "moved", "number": number}, rgb(drawn))
+        return picture, None if image is None else lambda: {"losses": engine.losses(image, drawn)}

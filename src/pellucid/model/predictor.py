@@ -43,7 +43,8 @@ class Model:
         directory: Path | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.vae = vae.eval().to(device)
+        # As its layers want the weights on a processor (model/strided.py): else each call would lay them out.
+        self.vae = vae.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config = config
         self.fingerprint = fingerprint
         self.directory = directory

@@ -81,7 +81,7 @@ def test_a_picture_that_is_opened_is_what_detect_sees(
     assert here.page.locator("#verdict .word").inner_text().split()[-1].lower() == verdict.verdict
     reasons = here.page.locator("#verdict li")
     assert reasons.count() == 3
-    assert all(re.match("(for|against) .{8,}", text) for text in reasons.all_inner_texts())
+    assert all(re.match("(for|against) −?[0-9.]+ .{8,}", text) for text in reasons.all_inner_texts())
 
 
 def test_a_scene_is_called_anomalous_and_a_person_normal(open_page: Open) -> None:

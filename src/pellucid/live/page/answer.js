@@ -1,6 +1,6 @@
 // The right panel: the reconstruction, where it differs, its losses among those of many images, the verdict.
 
-import { make, measured, paint, pixels } from "/making.js";
+import { make, measured, number, paint, pixels } from "/making.js";
 
 const BRIGHTEST = 0.4; // mean absolute difference of a pixel that is drawn white
 
@@ -83,7 +83,7 @@ export class Answer {
     const sure =
       verdict.probability === null
         ? `p-value ${measured(verdict.p_value)}`
-        : `${percent(verdict.probability)} sure to be normal`;
+        : `probability of being normal: ${percent(verdict.probability)}`;
     this.verdict.className = normal ? "normal" : "anomalous";
     this.verdict.replaceChildren(
       make(
@@ -99,7 +99,8 @@ export class Answer {
         { "aria-label": "The strongest reasons" },
         ...verdict.reasons.map((reason) =>
           make("li", { className: reason.contribution < 0 ? "against" : "for" },
-            make("span", { className: "side", textContent: reason.contribution < 0 ? "against" : "for" }),
+            make("span", { className: "side", title: "what it adds to the score of the average normal picture" },
+              `${reason.contribution < 0 ? "against" : "for"} ${number(reason.contribution, 1)}`),
             ` ${reason.text}`),
         ),
       ),

@@ -107,7 +107,7 @@ export async function savePicture({ state, view, guide, answer, latents, losses,
   }
   if (verdict) {
     y = 126 + SIDE + 34;
-    const sure = verdict.probability === null ? `p-value ${measured(verdict.p_value)}` : `${percent(verdict.probability)} sure to be normal`;
+    const sure = verdict.probability === null ? `p-value ${measured(verdict.p_value)}` : `probability of being normal ${percent(verdict.probability)}`;
     write(`${verdict.verdict === "normal" ? "Normal" : "Anomalous"}: ${sure}`, 40, y, { size: 17, bold: true });
     for (const reason of verdict.reasons) {
       for (const [at, line] of wrapped(`${reason.contribution < 0 ? "against" : "for"}: ${reason.text}`, 60).entries()) {

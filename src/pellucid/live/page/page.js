@@ -20,6 +20,8 @@ let source = null; // {kind: "picture", id} | {kind: "pixels", size, bytes} | {k
 let shelf = null;
 let latest = { losses: null, verdict: null };
 let judged = 0;
+let scoring = null; // the timer that asks for numbers once a slider rests
+let looked = 0; // number of the newest picture that was answered
 let spoken = 0;
 let answered = []; // when the last frames were answered, and how long each took
 let guided = false; // whether a person has chosen the guide
@@ -57,7 +59,11 @@ function onFrame(now) {
     showMirror();
   }
   stage.draw();
-  wire.look(() => message(performance.now() - judged > JUDGED, now));
+  wire.look(() => {
+    const judge = now - judged > JUDGED;
+    if (judge) judged = now;
+    return message(judge, now);
+  });
 }
 
 /** The part of a camera's picture that goes to the model at first: the largest square, or all of it. */
@@ -75,7 +81,15 @@ function moved() {
 function hold() {
   answer.showHeld(latents.held.size);
   if (!latents.code || !wire) return;
-  if (source?.kind !== "camera") wire.move(() => [{ kind: "move", z: latents.code }]);
+  if (source?.kind === "camera") return;
+  move(performance.now() - judged > JUDGED);
+  clearTimeout(scoring);
+  scoring = setTimeout(() => move(true), JUDGED);
+}
+
+function move(judge) {
+  if (judge) judged = performance.now();
+  if (source?.kind !== "camera") wire.move(() => [{ kind: "move", z: latents.code, judge }]);
 }
 
 // ---- answers of the server
@@ -86,28 +100,28 @@ function onAnswer(head, body, asked) {
     else say(head.error);
     return;
   }
+  if (head.kind === "judged") {
+    if (head.number >= looked) showJudged(head);
+    return;
+  }
+  looked = head.number;
   const bytes = 3 * state.size ** 2;
   const seen = head.kind === "seen" ? body.subarray(0, bytes) : null;
   answer.show(seen, body.subarray(body.length - bytes));
   if (source?.kind === "camera") pace(asked);
-  if (!seen) {
-    if (head.losses) answer.showLosses((latest.losses = head.losses));
-    return;
-  }
+  if (!seen) return;
   latents.show(head.mean, head.deviation);
   answer.showHeld(latents.held.size);
-  latest.losses = head.losses;
-  const now = performance.now();
-  if (source?.kind !== "camera" || now - judged > JUDGED) {
-    judged = now;
-    answer.showLosses(head.losses);
-    if (head.verdict) {
-      latest.verdict = head.verdict;
-      answer.showVerdict(head.verdict);
-      announce(head.verdict.sentence, now);
-    } else if (!state.detector) {
-      latest.verdict = null;
-    }
+}
+
+/** The numbers of the newest picture; a verdict only if it was looked at anew. */
+function showJudged({ losses, verdict }) {
+  latest.losses = losses;
+  answer.showLosses(losses);
+  if (verdict) {
+    latest.verdict = verdict;
+    answer.showVerdict(verdict);
+    announce(verdict.sentence, performance.now());
   }
   for (const name of ["#pin-a", "#take-b", "#save-picture", "#save-state"]) find(name).disabled = false;
 }
