@@ -6,6 +6,7 @@ from pellucid.reproduction.claims import (
     Interval,
     beats_pca,
     disentangled,
+    keeps_up,
     largest_coefficients,
     latents_help,
     losses_follow_texture,
@@ -134,3 +135,11 @@ def test_only_what_the_paper_says_is_called_its_claim() -> None:
     ours: Claim = beats_pca(precision(0.9, 0.9), precision(0.8, 0.8))
     assert not ours.from_paper
     assert part_of_the_latents(14, 32).from_paper
+
+
+@pytest.mark.parametrize(("milliseconds", "verdict"), [(12.0, "held"), (33.4, "did not hold")])
+def test_a_model_keeps_up_with_thirty_frames_a_second_or_not(milliseconds: float, verdict: str) -> None:
+    claim = keeps_up(milliseconds)
+    assert claim.verdict == verdict
+    assert f"{milliseconds} ms" in claim.finding
+    assert not claim.from_paper

@@ -35,10 +35,10 @@ from pellucid.data.store import open_dataset
 from pellucid.errors import LatentError
 from pellucid.latents.names import LatentTable, mark, read_latents, rename, write_latents
 from pellucid.latents.typical import Typical, read_typical
-from pellucid.live.overlay import outlines
 from pellucid.live.wire import WireError
 from pellucid.model.predictor import load
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
+from pellucid.report.outlines import outlines
 
 UPLOAD_BYTES = 16_000_000
 _KEPT = 16  # opened pictures that are remembered

@@ -16,6 +16,7 @@ from pellucid.report.detection import share
 
 Verdict = Literal["held", "did not hold", "cannot be said"]
 
+FRAME = 1000 / 30
 FOLLOWS, HARDLY = 0.5, 0.3
 NEAR_PERFECT = 0.99
 OFTEN, SELDOM = 0.9, 0.5
@@ -65,6 +66,19 @@ class Interval:
 
 def _decided(held: bool, not_held: bool) -> Verdict:
     return "held" if held else "did not hold" if not_held else "cannot be said"
+
+
+def keeps_up(milliseconds: float) -> Claim:
+    """A single picture is encoded and redrawn before the camera's next one."""
+    return Claim(
+        name="live",
+        figures=(4,),
+        statement="The model keeps up with a camera.",
+        verdict=_decided(milliseconds < FRAME, milliseconds >= FRAME),
+        finding=f"Of single pictures 95 % are encoded and redrawn within {milliseconds:.1f} ms.",
+        rule=f"Held if that is less than {FRAME:.0f} ms, what 30 frames a second leave for each.",
+        from_paper=False,
+    )
 
 
 def disentangled(vae: Interval, tcvae: Interval) -> Claim:

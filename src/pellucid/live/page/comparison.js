@@ -58,8 +58,10 @@ export class Comparison {
     }
     const { head, body } = unpack(await response.arrayBuffer());
     if (asked !== this.#asked) return;
+    const first = this.table.hidden;
     this.#swap = swap;
     this.#show(head, body);
+    if (first) this.section.scrollIntoView({ block: "nearest" });
   }
 
   #waiting() {

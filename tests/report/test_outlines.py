@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pellucid.live.overlay import outlines
+from pellucid.report.outlines import outlines
 
 
 def square(channels: int, low: int = 20, high: int = 44) -> np.ndarray:
