@@ -1,4 +1,11 @@
+import os
+import re
+import shutil
 import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -9,9 +16,12 @@ from pellucid.live.serving import serve
 
 
 def test_other_machines_are_let_in_only_if_that_is_meant(tmp_path: Path) -> None:
-    for host in ("0.0.0.0", "192.0.2.1", "example.org"):
+    for host in ("192.0.2.1", "example.org"):
         with pytest.raises(ConfigError, match="--allow-remote"):
             serve(tmp_path, host=host)
+    for host in ("0.0.0.0", "::", ""):  # no page can be asked for by these names
+        with pytest.raises(ConfigError, match="Give the address"):
+            serve(tmp_path, host=host, allow_remote=True)
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
@@ -47,3 +57,38 @@ def test_a_door_knows_its_own_names_only() -> None:
     assert {"lab.example", "lab.example:443"} <= remote.hosts
     assert remote.origin("lab.example") == "https://lab.example"
     assert "wss://lab.example" in remote.headers("lab.example")["content-security-policy"]
+
+
+def test_with_a_certificate_everything_is_encrypted(measured_run: Path, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make a certificate")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*made, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    command = [sys.executable, "-m", "pellucid", "live", str(measured_run), "--port", "0", "--no-browser"]
+    with subprocess.Popen(
+        [*command, "--certfile", str(cert), "--keyfile", str(key), "--device", "cpu"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stdout is not None
+        address = re.search(r"https://127\.0\.0\.1:\d+/\?token=\S+", process.stdout.readline())
+        assert address is not None
+        unchecked = ssl.create_default_context()
+        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(address[0], context=unchecked, timeout=20) as answer:
+            assert "secure" in answer.headers["set-cookie"].lower()
+            assert "wss://127.0.0.1:" in answer.headers["content-security-policy"]
+        process.terminate()

@@ -73,7 +73,8 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
         f"\n  {out / 'not-a-person.png'}    why a scene is not taken for a person"
         f"\n  {out / 'person.png'}    why a person is"
         f"\n  {out / 'hat.png'}    what differs between two pictures of one person"
-        f'\nThen: pellucid name {run} z{strongest} "my own name"'
+        f"\nThen: pellucid live {run}    move its latents, and see a camera's picture through them"
+        f'\n      pellucid name {run} z{strongest} "my own name"'
     )
 
 

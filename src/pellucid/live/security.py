@@ -11,11 +11,15 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _REFUSED = 4403
+_WELCOME = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">'
+    '<title>Pellucid live</title><p><a href="/">Go on to the page</a>'
+)
 _HELP = "Open the address that `pellucid live` printed when it was started."
 
 
@@ -122,8 +126,13 @@ class Guard:
         return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._door.token.encode())
 
     def _welcome(self) -> ASGIApp:
-        """Keep the token in a cookie that no script can read, and take it out of the address."""
-        response = RedirectResponse("/", status_code=303)
+        """Keep the token in a cookie that no script can read, and take it out of the address.
+
+        By a page that goes on to the next one, not by a redirect: where the address was clicked on some other
+        site, such as a terminal in the browser, a redirect would still count as that site's request, and the
+        browser would keep the cookie back.
+        """
+        response = HTMLResponse(_WELCOME)
         response.set_cookie(
             self._door.cookie,
             self._door.token,

@@ -16,6 +16,7 @@ from pellucid.live.stream import MOST_STREAMS
 
 MESSAGE_BYTES = 1 << 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = ("", "0.0.0.0", "::")
 _TOKEN_BYTES = 32
 _CONNECTIONS = 64
 
@@ -48,10 +49,15 @@ def serve(
         say: Told the address.
 
     Raises:
-        ConfigError: If the host is not this machine's own without `allow_remote`, one of certificate and key
-            is missing, or the port is taken.
+        ConfigError: If the host is not this machine's own without `allow_remote`, or none at all; if one of
+            certificate and key is missing, or the port is taken.
         RunError: If the directory is not a run, or something in it is damaged.
     """
+    if host in _EVERYWHERE:
+        raise ConfigError(
+            f"--host: {host} stands for all addresses, but the page answers to one name. Give the address "
+            "by which other machines know this one, such as 192.168.1.20."
+        )
     if host not in _LOOPBACK and not allow_remote:
         raise ConfigError(
             f"--host: {host} can be reached from other machines: whoever has the address sees the pictures "
@@ -65,11 +71,10 @@ def serve(
     listening = _listen(host, port)
     with listening:
         port = listening.getsockname()[1]
-        secure = certfile is not None
-        door = Door.at(port, secrets.token_urlsafe(_TOKEN_BYTES), names=_names(host), secure=secure)
+        secure, shown = certfile is not None, f"[{host}]" if ":" in host else host
+        door = Door.at(port, secrets.token_urlsafe(_TOKEN_BYTES), names=[shown], secure=secure)
         torch.set_num_threads(threads)
         app = create_app(run, door, device=device)
-        shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
         address = f"{door.origin(f'{shown}:{port}')}/?token={door.token}"
         server = uvicorn.Server(
             uvicorn.Config(
@@ -105,11 +110,3 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"--port: {host}:{port} cannot be used ({reason}). Choose another one.") from error
     return listening
-
-
-def _names(host: str) -> list[str]:
-    """Names beside this machine's own under which it may be asked for."""
-    if host in _LOOPBACK:
-        return []
-    named = [socket.gethostname(), socket.getfqdn()]
-    return named if host in ("0.0.0.0", "::") else [*named, f"[{host}]" if ":" in host else host]
