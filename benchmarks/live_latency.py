@@ -10,20 +10,18 @@ refresh. Needs Debian's chromium, and playwright (the extra `dev`).
 
 import argparse
 import json
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from playwright.sync_api import Page, sync_playwright
+from live_page import CHROMIUM, live_page
+from playwright.sync_api import Page
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from film import turning, write_film  # noqa: E402
+from film import turning, write_film
 
 DURATIONS = "(name) => performance.getEntriesByName(name).map((entry) => entry.duration)"
 
@@ -89,39 +87,14 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--film", type=Path, help="a .y4m to play instead")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--chromium", default=CHROMIUM)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         film = options.film or Path(folder) / "film.y4m"
         if options.film is None:
             write_film(film, torch.cat([turning(45), turning(45, sunglasses=1.0)]), width=640, height=480)
-        command = [sys.executable, "-m", "pellucid", "live", str(options.run), "--no-browser", "--port", "0"]
-        with subprocess.Popen(
-            [*command, "--threads", str(options.threads)], stdout=subprocess.PIPE, text=True
-        ) as server:
-            assert server.stdout is not None
-            address = re.search(r"http\S+", server.stdout.readline())
-            if address is None:
-                sys.exit("the server did not start")
-            try:
-                with sync_playwright() as playwright:
-                    browser = playwright.chromium.launch(
-                        executable_path=options.chromium,
-                        args=[
-                            "--no-sandbox",
-                            "--disable-gpu",
-                            "--use-fake-ui-for-media-stream",
-                            "--use-fake-device-for-media-stream",
-                            f"--use-file-for-fake-video-capture={film}",
-                        ],
-                    )
-                    page = browser.new_page(viewport={"width": 1440, "height": 900})
-                    page.goto(address[0])
-                    page.wait_for_timeout(3000)
-                    print(json.dumps(measure(page, options.seconds, options.moves), indent=2))
-                    browser.close()
-            finally:
-                server.terminate()
+        with live_page(options.run, film, threads=options.threads, chromium=options.chromium) as page:
+            print(json.dumps(measure(page, options.seconds, options.moves), indent=2))
 
 
 if __name__ == "__main__":

@@ -114,3 +114,5 @@ def test_the_three_strongest_reasons_stand_on_either_side_in_the_sentences_own_w
         "z17 sunglasses is -3.2 (lower than in 99.8 % of normal images)",
     ]
     assert all(reason.text in told.sentence for reason in told.reasons)
+    one = judged(part("z1", 2.0, 0.99, -3.0), part("z2", 0.0, 0.5, 0.29), part("z3", 0.0, 0.5, -0.4))
+    assert [reason.contribution for reason in one.reasons] == [-3.0, -0.4]

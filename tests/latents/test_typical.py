@@ -17,6 +17,7 @@ from pellucid.latents.typical import (
     MOST_IMAGES,
     TYPICAL,
     Typical,
+    average_picture,
     measure_typical,
     read_typical,
     write_typical,
@@ -48,7 +49,8 @@ def typical(model: Model, dataset: Dataset) -> Typical:
 def of_values(values: np.ndarray) -> Typical:
     quantiles = np.quantile(values, np.linspace(0, 1, LEVELS))
     losses = np.tile(quantiles, (len(LOSSES), 1))
-    return Typical(len(values), losses, np.zeros((0, 32, 32, 1), np.uint8), ())
+    average, pixels = np.zeros((1, 32, 32), np.float32), np.zeros((0, 32, 32, 1), np.uint8)
+    return Typical(len(values), losses, average, pixels, ())
 
 
 @settings(max_examples=50)
@@ -77,6 +79,9 @@ def test_quantiles_are_those_of_the_models_own_losses(
         typical.losses, reconstruction_losses(images, model.reconstruct(images)).values(), strict=True
     ):
         np.testing.assert_allclose(row[[0, 100, 200]], np.quantile(loss.numpy(), [0, 0.5, 1]), rtol=1e-5)
+    np.testing.assert_allclose(typical.average, images.numpy().mean(0), atol=1e-6)
+    np.testing.assert_array_equal(average_picture(model, typical)[0].numpy(), typical.average)
+    assert torch.equal(average_picture(model, None), model.decode(torch.zeros(1, 3)))
 
 
 def test_samples_are_spread_evenly_over_the_images(dataset: Dataset, typical: Typical) -> None:
@@ -106,6 +111,7 @@ def test_what_is_kept_is_read_back_to_the_last_bit_and_replaces_what_was(
     assert found is not None
     np.testing.assert_array_equal(found.losses, typical.losses)
     np.testing.assert_array_equal(found.pixels, typical.pixels)
+    np.testing.assert_array_equal(found.average, typical.average)
     assert (found.images, found.names) == (typical.images, typical.names)
     assert len(list(model.directory.glob("typical-*"))) == 1
 
@@ -159,6 +165,15 @@ def test_damaged_files_are_refused(model: Model, typical: Typical) -> None:
             assert found is not None
             assert json.loads(damaged) == json.loads(whole)
         path.write_bytes(whole)
+
+
+def test_an_average_beyond_black_and_white_is_refused(model: Model, typical: Typical) -> None:
+    assert model.directory is not None
+    for value in (1.5, -0.1, np.nan):
+        average = np.full_like(typical.average, value)
+        write_typical(model.directory, replace(typical, average=average), model)
+        with pytest.raises(RunError, match="average"):
+            read_typical(model)
 
 
 def test_quantiles_that_fall_are_refused(model: Model, typical: Typical) -> None:

@@ -105,10 +105,14 @@ class Verdict:
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
-        """The three strongest, the strongest first: the reconstruction as a whole counts as one."""
+        """Up to three, the strongest first: the reconstruction as a whole counts as one.
+
+        What weighs less than a tenth of the strongest is left out.
+        """
         both = [(name, sign * size) for sign in (1.0, -1.0) for name, size in _speaking(self, sign)]
         strongest = sorted(both, key=lambda pair: -abs(pair[1]))[:_REASONS]
-        return tuple(Reason(_reason(self, pair), pair[1]) for pair in strongest)
+        telling = [pair for pair in strongest if abs(pair[1]) >= _SHARE * abs(strongest[0][1])]
+        return tuple(Reason(_reason(self, pair), pair[1]) for pair in telling)
 
     @property
     def reconstruction_part(self) -> float:

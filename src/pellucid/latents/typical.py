@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int, UInt8
+import torch
+from jaxtyping import Float32, Float64, Int, UInt8
+from torch import Tensor
 
 from pellucid.data.dataset import Dataset
 from pellucid.data.images import printable, to_pixels
@@ -35,12 +37,14 @@ class Typical:
     Attributes:
         images: How many images were measured.
         losses: float64 [loss level], quantiles of each loss over those images, at even levels from 0 to 1.
+        average: float32 [channel height width], the mean of those images, in [0, 1].
         pixels: uint8 [sample height width channel], some of the images.
         names: One for each sample.
     """
 
     images: int
     losses: Float64[np.ndarray, "loss level"]
+    average: Float32[np.ndarray, "channel height width"]
     pixels: UInt8[np.ndarray, "sample height width channel"]
     names: tuple[str, ...]
 
@@ -79,16 +83,19 @@ def measure_typical(
         raise DataError("expected at least 1 image to measure, got 0 rows. Choose another part of the data.")
     chosen = _spread(rows, MOST_IMAGES)
     losses = np.empty((len(LOSSES), len(chosen)))
+    total: Float64[np.ndarray, "channel height width"] | float = 0.0
     for start in range(0, len(chosen), _BATCH):
         images = dataset.batch(chosen[start : start + _BATCH])
         measured = reconstruction_losses(images, model.reconstruct(images))
         losses[:, start : start + len(images)] = np.stack([loss.numpy() for loss in measured.values()])
+        total = total + images.double().sum(0).numpy()
         if progress:
             progress(start + len(images), len(chosen))
     shown = _spread(rows, min(samples, MOST_SAMPLES))
     return Typical(
         images=len(chosen),
         losses=np.quantile(losses, np.linspace(0, 1, LEVELS), axis=1).T.copy(),
+        average=np.asarray(total / len(chosen), np.float32),
         pixels=to_pixels(dataset.batch(shown)),
         names=tuple(dataset.names[int(row)] for row in shown),
     )
@@ -103,7 +110,8 @@ def _spread(rows: Int[np.ndarray, " row"], most: int) -> Int[np.ndarray, " chose
 
 def write_typical(run: Path, typical: Typical, model: Model) -> None:
     """Write it into a run's folder, in place of an earlier one."""
-    digest = write_beside(run, _STEM, {"losses": typical.losses, "pixels": typical.pixels})
+    arrays = {"losses": typical.losses, "average": typical.average, "pixels": typical.pixels}
+    digest = write_beside(run, _STEM, arrays)
     write_sealed(
         run / TYPICAL,
         {
@@ -138,13 +146,23 @@ def read_typical(model: Model) -> Typical | None:
     built = model.config.architecture
     shapes: Shapes = {
         "losses": (np.dtype(np.float64), (len(LOSSES), LEVELS)),
+        "average": (np.dtype(np.float32), (built.channels, built.size, built.size)),
         "pixels": (np.dtype(np.uint8), (len(names), built.size, built.size, built.channels)),
     }
     arrays = read_beside(path, _STEM, content["arrays"], shapes, "Measure again: pellucid latents RUN.")
-    losses = arrays["losses"]
+    losses, average = arrays["losses"], arrays["average"]
     if not (np.isfinite(losses).all() and (np.diff(losses, axis=1) >= 0).all()):
         raise RunError(f"{path}: expected ascending quantiles. Measure again: pellucid latents RUN.")
-    return Typical(content["images"], losses, arrays["pixels"], tuple(names))
+    if not ((average >= 0) & (average <= 1)).all():  # also false for nan
+        raise RunError(f"{path}: expected an average picture in [0, 1]. Measure again: pellucid latents RUN.")
+    return Typical(content["images"], losses, average, arrays["pixels"], tuple(names))
+
+
+def average_picture(model: Model, typical: Typical | None) -> Float32[Tensor, "1 channel height width"]:
+    """The mean of the images that were measured; without these the decoded z = 0, which is paler."""
+    if typical is None:
+        return model.decode(torch.zeros(1, model.latents))
+    return torch.from_numpy(typical.average)[None]
 
 
 def _malformed(content: Mapping[str, Any]) -> bool:

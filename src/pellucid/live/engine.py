@@ -34,7 +34,7 @@ from pellucid.data.images import (
 from pellucid.data.store import open_dataset
 from pellucid.errors import LatentError
 from pellucid.latents.names import LatentTable, mark, read_latents, rename, write_latents
-from pellucid.latents.typical import Typical, read_typical
+from pellucid.latents.typical import Typical, average_picture, read_typical
 from pellucid.live.wire import WireError
 from pellucid.model.predictor import load
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
@@ -100,7 +100,7 @@ class Engine:
         self.shelf_names = tuple(name for name, _ in shelf)
         self._pictures: OrderedDict[int, Pixels] = OrderedDict((i, p) for i, (_, p) in enumerate(shelf))
         self._next = len(shelf)
-        self.average = model.decode(torch.zeros(1, model.latents))
+        self.average = average_picture(model, self.typical)
 
     def _shelf(self) -> list[tuple[str, Pixels]]:
         """Pictures to begin with: those kept with the run, else built-in ones."""
@@ -193,7 +193,7 @@ class Engine:
         return _png(np.concatenate(shown, axis=1)) if shown else _png(to_pixels(self.average)[0])
 
     def mean(self) -> bytes:
-        """The model's average picture, the decoded z = 0, PNG."""
+        """The average picture, PNG."""
         return _png(to_pixels(self.average)[0])
 
     # pictures

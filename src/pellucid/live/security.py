@@ -18,7 +18,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _REFUSED = 4403
 _WELCOME = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">'
-    '<title>Pellucid live</title><p><a href="/">Go on to the page</a>'
+    '<title>Pellucid live</title><link rel="icon" href="data:,"><p><a href="/">Go on to the page</a>'
 )
 _HELP = "Open the address that `pellucid live` printed when it was started."
 

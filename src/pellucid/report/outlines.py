@@ -1,4 +1,4 @@
-"""The guide for aligning a picture: outlines of what is where on the model's average picture."""
+"""The guide for aligning a picture: outlines of what is where on the average picture."""
 
 import numpy as np
 from contourpy import LineType, contour_generator
@@ -15,7 +15,7 @@ _FINE, _COARSE = 0.012, 0.05  # of the side: between them lies what an eye or a 
 _LEVEL = -1.2  # standard deviations of the filtered picture: dark, as eyes, nostrils and mouths are
 _SHORTEST = 0.1  # of the side
 _MOST_LINES, _MOST_POINTS = 60, 3_000
-_FLAT = 0.004  # of the range from black to white
+_FLAT = 0.001  # of the range from black to white
 
 
 def outlines(image: Float[np.ndarray, "channel height width"]) -> list[Line]:
@@ -26,7 +26,7 @@ def outlines(image: Float[np.ndarray, "channel height width"]) -> list[Line]:
     line where the dark around it begins.
 
     Args:
-        image: Values in [0, 1], grey or RGB: the decoded z = 0.
+        image: Values in [0, 1], grey or RGB: an average picture.
 
     Returns:
         At most 60 lines of together at most 3,000 points; none for a flat picture.

@@ -28,7 +28,7 @@ class Panels:
 
     Attributes:
         image: The picture as the encoder sees it, float32 [1 channel height width] in [0, 1].
-        average: The model's average picture, likewise, whose outlines are laid over the picture.
+        average: The average picture, likewise, whose outlines are laid over the picture.
         reconstruction: Likewise.
         table: The latents.
         mean: Of the posterior, float [latent].

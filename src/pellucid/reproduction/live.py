@@ -3,9 +3,9 @@
 import time
 
 import numpy as np
-import torch
 
 from pellucid.anomaly.verdict import COLUMN_LABELS
+from pellucid.latents.typical import average_picture, read_typical
 from pellucid.objective.reconstruction import reconstruction_losses
 from pellucid.report.panels import Panels, panels_figure
 from pellucid.reproduction.claims import keeps_up
@@ -31,7 +31,7 @@ def live(context: Context) -> Part:
     median, p95 = (float(value) for value in np.quantile(spent, [0.5, 0.95]))
     panels = Panels(
         image=image,
-        average=model.decode(torch.zeros(1, model.latents)),
+        average=average_picture(model, read_typical(model)),
         reconstruction=drawn,
         table=table,
         mean=posterior.mean[0],
@@ -47,7 +47,7 @@ def live(context: Context) -> Part:
         here=(
             f"pellucid live runs/{context.subject} opens that tool for this model, in the browser; here are "
             "its three panels for one image. The outlines over the picture are those of the "
-            "model's average picture.",
+            "average picture.",
             f"One picture alone is encoded and redrawn in {median:.1f} ms (median of {_TIMES}; 95 % in "
             f"{p95:.1f} ms or less). What a person waits for in the browser is measured by "
             "benchmarks/live_latency.py.",

@@ -15,34 +15,11 @@ import numpy as np
 import pytest
 import torch
 from film import turning, write_film
+from people_run import make_people_run
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.storage import save_detector
-from pellucid.data.images import to_float, to_pixels
-from pellucid.data.people import NAMES, neutral, render, sample
-from pellucid.data.store import open_dataset
-from pellucid.latents.activity import encode_dataset, measure_activity
-from pellucid.latents.names import mark, read_latents, rename, with_activity, write_latents
-from pellucid.latents.typical import measure_typical, write_typical
-from pellucid.model.predictor import load
-from pellucid.training.defaults import settings_for
-from pellucid.training.loop import train
-
-SIZE = 32
-STEPS = 700
 VARIED = ("azimuth", "background_color", "sunglasses")
-
-
-def people(count: int, seed: int) -> torch.Tensor:
-    """Factors of people who differ in three things only, half of them in sunglasses."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn, factors = sample(count, generator), neutral().repeat(count, 1)
-    for name in VARIED:
-        factors[:, NAMES.index(name)] = drawn[:, NAMES.index(name)]
-    factors[:, NAMES.index("sunglasses")] = (torch.rand(count, generator=generator) < 0.5).float()
-    return factors
 
 
 @pytest.fixture(scope="session")
@@ -63,33 +40,9 @@ def people_run(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("live")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PELLUCID_CACHE", str(folder / "cache"))
-        factors = people(4000, seed=0)
-        pixels = np.concatenate([to_pixels(render(part, SIZE)) for part in torch.split(factors, 250)])
-        np.save(folder / "people.npy", pixels)
-        images = open_dataset(folder / "people.npy", size=SIZE)
-        config, architecture = settings_for(
-            images, objective="beta-tcvae", latents=8, preset="burgess", beta=1.0, steps=STEPS, seed=0
+        return make_people_run(
+            folder, VARIED, images=4000, size=32, latents=8, preset="burgess", beta=1.0, steps=600
         )
-        run = folder / "people"
-        model = train(images, architecture, config, run, device="cpu").model
-        rows = images.rows("held-out")
-        codes = encode_dataset(model, images, rows)
-        table = with_activity(read_latents(run, model.latents), measure_activity(codes))
-        known = factors[torch.from_numpy(rows)].numpy()
-        for name in VARIED:
-            column = known[:, NAMES.index(name)]
-            tells = [abs(np.corrcoef(codes.mean[:, j], column)[0, 1]) for j in range(model.latents)]
-            assert max(tells) > 0.8, f"{name} has no latent of its own: {np.round(tells, 2)}"
-            table = rename(table, int(np.argmax(tells)), name.replace("_", " "))
-        for name in ("azimuth", "background color"):
-            table = mark(table, table.find(name), nuisance=True)
-        write_latents(run, table)
-        write_typical(run, measure_typical(model, images, rows), model)
-        model = load(run, device="cpu")
-        scenes = open_dataset("scenes", size=SIZE, limit=200)
-        strange = to_float(scenes.fetch(scenes.rows("all")))
-        save_detector(Detector(model).fit(images.batch(rows[:300]), strange), run)
-    return run
 
 
 @dataclass

@@ -18,6 +18,7 @@ from pellucid.anomaly.storage import load_detector
 from pellucid.data.images import to_float, to_pixels
 from pellucid.data.people import NAMES, neutral, render
 from pellucid.latents.names import LatentTable, mark, read_latents, rename, write_latents
+from pellucid.latents.typical import average_picture, read_typical
 from pellucid.model.predictor import Model, load
 
 Opened = Any
@@ -80,7 +81,7 @@ def test_a_picture_that_is_opened_is_what_detect_sees(
     verdict = load_detector(model, people_run).judge(expected)[0]
     assert here.page.locator("#verdict .word").inner_text().split()[-1].lower() == verdict.verdict
     reasons = here.page.locator("#verdict li")
-    assert reasons.count() == 3
+    assert 1 <= reasons.count() <= 3
     assert all(re.match("(for|against) −?[0-9.]+ .{8,}", text) for text in reasons.all_inner_texts())
 
 
@@ -214,7 +215,7 @@ def test_the_guide_is_drawn_from_the_average_picture(open_page: Open, model: Mod
     area = here.pixels(GUIDE)[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4]
     assert area.max() > 200
     here.page.select_option("#guides", "average")
-    average = to_pixels(model.decode(torch.zeros(1, model.latents)))[0]
+    average = to_pixels(average_picture(model, read_typical(model)))[0]
     ghost = here.page.evaluate(
         """() => { const c = document.querySelector('#guide');
                    return [...c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data]; }"""

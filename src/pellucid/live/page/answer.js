@@ -101,7 +101,7 @@ export class Answer {
           make("li", { className: reason.contribution < 0 ? "against" : "for" },
             make("span", { className: "side", title: "what it adds to the score of the average normal picture" },
               `${reason.contribution < 0 ? "against" : "for"} ${number(reason.contribution, 1)}`),
-            ` ${reason.text}`),
+            ` ${reason.text.replace(/(^|\s)-(?=\d)/g, "$1−")}`),
         ),
       ),
     );
