@@ -24,7 +24,7 @@ VARIED = ("azimuth", "background_color", "clothes_color", "sunglasses", "hat", "
 
 
 def main() -> None:
-    """Take a captured frame of a person in sunglasses, hold a latent; then compare with a sample."""
+    """Hold the sunglasses of a sample at another value; compare another one with the camera's picture."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -41,15 +41,21 @@ def main() -> None:
         factors[:, NAMES.index("azimuth")] *= 0.5
         write_film(film, factors, width=640, height=480)
         with live_page(run, film) as page:
-            page.click("#camera")
-            page.wait_for_timeout(5000)
-            page.click("#capture")
-            page.wait_for_timeout(1000)
+            page.locator("#shelf button").nth(1).click()  # in sunglasses
+            page.wait_for_timeout(800)
+            page.locator("#active li", has_text="sunglasses").locator("input").evaluate(
+                "(slider) => { slider.value = 1.3; slider.dispatchEvent(new Event('input')); }"
+            )
+            page.wait_for_timeout(800)
             page.screenshot(path=options.out / "live.png")
-            page.click("#take-b")
-            page.locator("#shelf button").nth(4).click()
+            page.locator("#shelf button").nth(4).click()  # without
             page.wait_for_timeout(800)
             page.click("#pin-a")
+            page.click("#camera")
+            page.wait_for_timeout(4000)
+            page.click("#capture")
+            page.wait_for_timeout(1000)
+            page.click("#take-b")
             page.wait_for_timeout(1500)
             page.locator("#comparison").screenshot(path=options.out / "live-compared.png")
 

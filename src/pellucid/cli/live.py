@@ -26,12 +26,12 @@ def live(
     Args:
         run: A run directory.
         port: The port to listen on; 0 takes a free one.
-        host: The address to listen on.
+        host: The address to listen on, one by which this machine is known; not 0.0.0.0.
         allow_remote: Listen on an address that other machines reach. Whoever has the page's address sees the
             pictures.
         certfile: A certificate for TLS, in PEM form; browsers give the camera to secure pages only, or to
             those of the same machine.
-        keyfile: Its key.
+        keyfile: The private key of that certificate, in PEM form.
         browser: Open the page; --no-browser only prints its address.
         device: auto, cpu, cuda, cuda:1 or mps.
         threads: Of the model; one is fastest for one picture at a time.

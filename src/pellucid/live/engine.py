@@ -152,7 +152,7 @@ class Engine:
                 for name, loss in LOSSES.items()
             ],
             "detector": self.detector is not None,
-            "shelf": {"names": list(self.shelf_names)},
+            "shelf": {"names": list(self.shelf_names), "own": self.typical is not None},
             "overlay": {"lines": outlines(self.average[0].numpy())},
             "comparable": self._incomparable(),
         }

@@ -56,13 +56,15 @@ def serve(
     if host in _EVERYWHERE:
         raise ConfigError(
             f"--host: {host} stands for all addresses, but the page answers to one name. Give the address "
-            "by which other machines know this one, such as 192.168.1.20."
+            "by which other machines know this one, such as 192.168.1.20, and --allow-remote."
         )
     if host not in _LOOPBACK and not allow_remote:
         raise ConfigError(
             f"--host: {host} can be reached from other machines: whoever has the address sees the pictures "
             "and can rename latents. Add --allow-remote if that is meant."
         )
+    if not 0 <= port < 1 << 16:
+        raise ConfigError(f"--port: expected 0 to 65535, got {port}. 0 takes a free one.")
     if (certfile is None) != (keyfile is None):
         raise ConfigError("expected --certfile and --keyfile together, got one. Give both, or none.")
     for file in (certfile, keyfile):
@@ -108,5 +110,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"--port: {host}:{port} cannot be used ({reason}). Choose another one.") from error
+        raise ConfigError(
+            f"--port: {host}:{port} cannot be used ({reason}). Choose another one, or 0."
+        ) from error
     return listening

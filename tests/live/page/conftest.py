@@ -168,6 +168,7 @@ def open_page(browser: Browser, server: Server) -> Iterator[Open]:
         if before:
             tab.add_init_script(before)
         tab.goto(server.address)
+        tab.wait_for_url(f"http://127.0.0.1:{server.port}/")  # the token has left the address
         opened.append((here, failing))
         here.until("document.querySelector('#save-state').disabled === false")
         return here

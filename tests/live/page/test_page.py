@@ -281,6 +281,7 @@ def test_a_name_is_kept_over_a_restart_and_shown_everywhere(
         here.server.start()
         again = here.page.context.new_page()
         again.goto(here.server.address)
+        again.wait_for_url(f"http://127.0.0.1:{here.server.port}/")
         renamed = again.locator(f'[data-latent="{latent}"] button.name')
         renamed.wait_for()
         assert renamed.inner_text().startswith("<b>turned</b>")

@@ -67,7 +67,7 @@ export class Answer {
       words.textContent = rank(loss.quantile);
       mark.classList.toggle("odd", loss.quantile > 0.95);
     }
-    document.querySelector("#losses-rank").textContent = ranked ? "among images of the training data" : "";
+    document.querySelector("#losses-rank").textContent = ranked ? "among images of the training data" : "(their places among training images: pellucid latents RUN)";
   }
 
   showHeld(count) {
@@ -104,6 +104,8 @@ export class Answer {
             ` ${reason.text.replace(/(^|\s)-(?=\d)/g, "$1−")}`),
         ),
       ),
+      make("p", { className: "small",
+        textContent: "For and against being normal, in log-odds. The reconstruction is one reason: all losses and texture together." }),
     );
   }
 

@@ -29,14 +29,23 @@ export class Comparison {
     else this.#b = seen.slice();
     this.#swap = null;
     this.section.hidden = false;
-    if (this.#a && this.#b) this.compare();
-    else this.#waiting();
+    this.#mark();
+    if (!this.#b) this.#waiting();
+    else this.compare().then(() => this.section.scrollIntoView({ block: "nearest" }));
+  }
+
+  /** What is pinned can be seen on the buttons. */
+  #mark() {
+    document.querySelector("#pin-a").textContent = this.#a ? "A is pinned" : "Pin as A";
+    document.querySelector("#pin-a").setAttribute("aria-pressed", String(this.#a !== null));
+    document.querySelector("#take-b").disabled = this.#a === null;
   }
 
   clear() {
     this.#a = this.#b = this.#swap = null;
     this.#asked++;
     this.section.hidden = true;
+    this.#mark();
   }
 
   /** Compare again: a name or a mark has changed, or another latent is swapped. */
@@ -58,16 +67,13 @@ export class Comparison {
     }
     const { head, body } = unpack(await response.arrayBuffer());
     if (asked !== this.#asked) return;
-    const first = this.table.hidden;
     this.#swap = swap;
     this.#show(head, body);
-    if (first) this.section.scrollIntoView({ block: "nearest" });
   }
 
   #waiting() {
-    const missing = this.#a ? "Choose another picture and press Take as B." : "Choose another picture and press Pin as A.";
     this.#pictures([["A", this.#a], ["B", this.#b]]);
-    document.querySelector("#comparison-sentence").textContent = this.#a && this.#b ? "" : missing;
+    document.querySelector("#comparison-sentence").textContent = this.#b ? "" : "Choose another picture and press Take as B.";
     this.table.hidden = document.querySelector("#comparison-help").hidden = true;
   }
 

@@ -39,7 +39,7 @@ export class Latents {
     const folded = document.querySelector("#folded");
     folded.hidden = !idle.length;
     folded.querySelector("summary").textContent =
-      idle.length === 1 ? "1 latent that does nothing" : `${idle.length} latents that do nothing`;
+      idle.length === 1 ? "1 latent that does next to nothing" : `${idle.length} latents that do next to nothing`;
     folded.open = folded.open || !active.length;
     this.refresh(records);
     if (this.#mean) this.show(this.#mean, this.#deviation);

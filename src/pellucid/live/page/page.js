@@ -125,7 +125,7 @@ function showJudged({ losses, verdict }) {
     answer.showVerdict(verdict);
     announce(verdict.sentence, performance.now());
   }
-  for (const name of ["#pin-a", "#take-b", "#save-picture", "#save-state"]) find(name).disabled = false;
+  for (const name of ["#pin-a", "#save-picture", "#save-state"]) find(name).disabled = false;
 }
 
 /** Tell a screen reader, now and then while the picture is live. */
@@ -156,7 +156,7 @@ function pace(asked) {
 function onState(link) {
   const words = {
     open: "Connected",
-    lost: "The server does not answer. Start it again (pellucid live …); this page goes on by itself.",
+    lost: "The server does not answer. Start it again and open the address that it prints; then this page goes on, too.",
     refused: "The server was started anew. Open the address that it printed; then this page goes on, too.",
   };
   const status = find("#link");
@@ -188,6 +188,9 @@ function keepSeen() {
 function choose(next, shown) {
   endCamera();
   source = next;
+  for (const [id, button] of [...find("#shelf").children].entries()) {
+    button.setAttribute("aria-current", String(next.kind === "picture" && next.id === id));
+  }
   latents.held.clear();
   answer.showHeld(0);
   find("#hint").hidden = true;
@@ -216,7 +219,10 @@ async function open(file) {
     const taken = await response.json();
     const drawable = await createImageBitmap(new Blob([fromBase64(taken.data)], { type: taken.type }));
     choose({ kind: "picture", id: taken.id }, { drawable, width: drawable.width, height: drawable.height, box: taken.box });
-    if (!taken.exact) say("Its proportions are not those of the training images: move it until it fits the guide.");
+    if (!taken.exact) {
+      if (!guided) showGuide("outline");
+      say("Its proportions are not those of the training images: move it until it fits the guide.");
+    }
     find("#view").focus({ preventScroll: true });
   } catch (error) {
     say(`${file.name || "The picture"} could not be sent (${error.message}). Try again.`);
@@ -244,6 +250,7 @@ async function buildShelf() {
     find("#shelf-head").hidden = true;
     return;
   }
+  if (!state.shelf.own) find("#shelf-head").textContent = "Built-in pictures";
   shelf = await createImageBitmap(await (await fetch("/shelf.png")).blob());
   const { size } = state;
   find("#shelf").replaceChildren(

@@ -29,7 +29,7 @@ export function unpack(buffer) {
 /** What the server says of an answer that is no success, in one line. */
 export async function refusal(response) {
   try {
-    return (await response.json()).error || response.statusText;
+    return (await response.json()).error.replace(/^the image: /, "") || response.statusText;
   } catch {
     return `The server answers ${response.status} ${response.statusText}.`;
   }
