@@ -132,7 +132,7 @@ def test_paths_are_a_table_and_nothing_else(live: Any) -> None:
 
 
 def test_a_flood_that_nobody_reads_leaves_memory_flat_and_others_served(live: Any) -> None:
-    frame = pack({"kind": "frame", "number": 1, "side": 256, "held": {}, "judge": True}, bytes(3 * 256 * 256))
+    frame = pack({"kind": "frame", "number": 1, "side": 128, "held": {}, "judge": True}, bytes(3 * 128 * 128))
     headers = {"Cookie": live.own["Cookie"]}
     address, origin = f"ws://{live.host}/stream", live.own["Origin"]
     before = live.memory

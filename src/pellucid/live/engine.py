@@ -43,7 +43,7 @@ from pellucid.report.outlines import outlines
 UPLOAD_BYTES = 16_000_000
 _KEPT = 16  # opened pictures that are remembered
 _LONGEST_SIDE = 1024
-_SMALLEST_FRAME, _FRAME = 11, 256
+_SMALLEST_FRAME, _FRAME = 11, 128
 _FURTHEST = 100.0  # a code beyond is nonsense
 _SHELF = 24
 _LIKE = 0.03  # of a picture's proportions

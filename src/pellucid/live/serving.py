@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ MESSAGE_BYTES = 1 << 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")
 _TOKEN_BYTES = 32
+_SWITCH = 0.0005  # seconds that the model's thread may keep the line to the page waiting; ten times shorter than Python's
 _CONNECTIONS = 64
 
 
@@ -76,6 +78,7 @@ def serve(
         secure, shown = certfile is not None, f"[{host}]" if ":" in host else host
         door = Door.at(port, secrets.token_urlsafe(_TOKEN_BYTES), names=[shown], secure=secure)
         torch.set_num_threads(threads)
+        sys.setswitchinterval(_SWITCH)
         app = create_app(run, door, device=device)
         address = f"{door.origin(f'{shown}:{port}')}/?token={door.token}"
         server = uvicorn.Server(

@@ -42,7 +42,7 @@ export class Latents {
       idle.length === 1 ? "1 latent that does next to nothing" : `${idle.length} latents that do next to nothing`;
     folded.open = folded.open || !active.length;
     this.refresh(records);
-    if (this.#mean) this.show(this.#mean, this.#deviation);
+    if (this.#mean) this.#draw();
   }
 
   /** Names, marks and evidence, as they are now. */
@@ -50,10 +50,15 @@ export class Latents {
     for (const row of this.#rows) row.describe(records[row.latent]);
   }
 
-  /** What the encoder says: means and standard deviations of all latents. */
-  show(mean, deviation) {
+  /** What the encoder says: means and standard deviations of all latents; drawn now, or with a later picture. */
+  take(mean, deviation, draw = true) {
     this.#mean = mean;
     this.#deviation = deviation;
+    if (draw) this.#draw();
+  }
+
+  #draw() {
+    const [mean, deviation] = [this.#mean, this.#deviation];
     this.resetAll.disabled = this.held.size === 0;
     for (const row of this.#rows) row.show(mean[row.latent], deviation[row.latent], this.held.get(row.latent));
   }
@@ -90,7 +95,7 @@ export class Latents {
   }
 
   #changed() {
-    if (this.#mean) this.show(this.#mean, this.#deviation);
+    if (this.#mean) this.#draw();
     this.onHold();
   }
 

@@ -9,7 +9,8 @@ import { fromBase64, make, number, pixels } from "/making.js";
 import { Guide, Stage } from "/stage.js";
 import { refusal, Wire } from "/wire.js";
 
-const JUDGED = 200; // milliseconds between verdicts of a live picture: faster than anyone reads
+const JUDGED = 400; // milliseconds between verdicts of a live picture: faster than anyone reads
+const DRAWN = 90; // milliseconds between drawings of all sliders of a live picture; the reconstruction is drawn each time
 const SPOKEN = 5000; // milliseconds between verdicts read out by a screen reader
 const KEPT = 600; // measured frames
 
@@ -22,6 +23,7 @@ let latest = { losses: null, verdict: null };
 let judged = 0;
 let scoring = null; // the timer that asks for numbers once a slider rests
 let looked = 0; // number of the newest picture that was answered
+let drawn = 0;
 let spoken = 0;
 let answered = []; // when the last frames were answered, and how long each took
 let guided = false; // whether a person has chosen the guide
@@ -58,12 +60,12 @@ function onFrame(now) {
     stage.show({ drawable: camera.video, width, height, box: square(width, height), mirror: true });
     showMirror();
   }
-  stage.draw();
   wire.look(() => {
     const judge = now - judged > JUDGED;
     if (judge) judged = now;
     return message(judge, now);
   });
+  stage.draw(); // while the server is at work
 }
 
 /** The part of a camera's picture that goes to the model at first: the largest square, or all of it. */
@@ -112,7 +114,10 @@ function onAnswer(head, body, asked) {
   note(seen ? "frame" : "move", asked);
   if (source?.kind === "camera") pace(asked);
   if (!seen) return;
-  latents.show(head.mean, head.deviation);
+  const now = performance.now();
+  const draw = source?.kind !== "camera" || now - drawn > DRAWN;
+  if (draw) drawn = now;
+  latents.take(head.mean, head.deviation, draw);
   answer.showHeld(latents.held.size);
 }
 

@@ -5,6 +5,7 @@ const LARGEST = 6;
 const STEP = 0.02; // of the square, for an arrow key
 const TURN = Math.PI / 90;
 const ZOOM = 1.06;
+const COARSE = 2; // pixels of the picture to one of the square
 const SHARPEST = 2; // device pixels a CSS pixel at most
 
 export class Stage {
@@ -104,7 +105,8 @@ export class Stage {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = "#000";
     context.fillRect(0, 0, side, side);
-    context.imageSmoothingQuality = "high";
+    // The best quality costs milliseconds for each frame, and shows only where many pixels become one.
+    context.imageSmoothingQuality = view.height > COARSE * side ? "high" : "low";
     context.translate(side / 2, side / 2);
     context.scale((view.mirror ? -side : side) / view.width, side / view.height);
     context.rotate(-view.angle);
