@@ -19,7 +19,7 @@ MESSAGE_BYTES = 1 << 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")
 _TOKEN_BYTES = 32
-_SWITCH = 0.0005  # seconds that the model's thread may keep the line to the page waiting; ten times shorter than Python's
+_SWITCH = 0.0005  # seconds that the model's thread keeps the line waiting: a tenth of Python's own
 _CONNECTIONS = 64
 
 
