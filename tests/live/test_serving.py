@@ -1,6 +1,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -60,7 +61,9 @@ def test_a_door_knows_its_own_names_only() -> None:
     assert "wss://lab.example" in remote.headers("lab.example")["content-security-policy"]
 
 
-def test_with_a_certificate_everything_is_encrypted(measured_run: Path, tmp_path: Path) -> None:
+def test_with_a_certificate_everything_is_encrypted_and_ctrl_c_ends_it(
+    measured_run: Path, tmp_path: Path
+) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -92,4 +95,5 @@ def test_with_a_certificate_everything_is_encrypted(measured_run: Path, tmp_path
         with urllib.request.urlopen(address[0], context=unchecked, timeout=20) as answer:
             assert "secure" in answer.headers["set-cookie"].lower()
             assert "wss://127.0.0.1:" in answer.headers["content-security-policy"]
-        process.terminate()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0

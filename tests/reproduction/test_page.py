@@ -124,3 +124,12 @@ def test_what_is_missing_and_how_to_get_it_is_said() -> None:
 def test_little_training_is_said_at_the_top() -> None:
     assert "Short training" in render_page(Settings(minutes=6), everything())
     assert "Short training" not in render_page(Settings(), everything())
+
+
+def test_every_model_has_its_row_with_the_images_that_it_has_seen() -> None:
+    rows = re.findall(
+        r"<tr><td><code>([a-z0-9-]+)</code>.*?<td>([^<]+)</td></tr>",
+        render_page(Settings(), {}, {"people": 12345}),
+    )
+    assert dict(rows)["people"] == "12,345"
+    assert dict(rows)["sprites-vae"] == "not yet"

@@ -5,6 +5,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -100,7 +101,8 @@ def serve(
         say("Ctrl-C ends it.")
         if browser:
             webbrowser.open(address)
-        server.run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # how a person ends it
+            server.run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -43,12 +44,15 @@ class _Section:
     figures: tuple[int, ...]
 
 
-def render_page(settings: Settings, parts: Mapping[str, Part]) -> str:
+def render_page(
+    settings: Settings, parts: Mapping[str, Part], images: Mapping[str, int] = MappingProxyType({})
+) -> str:
     """The page as a string; every name and text in it is escaped.
 
     Args:
         settings: What the reproduction was told.
         parts: Those that are computed, by name; the page says which are missing.
+        images: How many images each model was trained on, counting passes, by the model's name.
     """
     template = load_template(
         "pellucid.reproduction",
@@ -70,7 +74,7 @@ def render_page(settings: Settings, parts: Mapping[str, Part]) -> str:
         ],
         missing=[name for name in CATALOGUE if name not in parts],
         facts=_facts(settings, parts),
-        recipes=[_recipe_row(recipe, settings) for recipe in recipes(subject_of(settings))],
+        recipes=[_recipe_row(recipe, settings, images) for recipe in recipes(subject_of(settings))],
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         version=pellucid.__version__,
     )
@@ -137,11 +141,13 @@ def _facts(settings: Settings, parts: Mapping[str, Part]) -> list[tuple[str, str
     ]
 
 
-def _recipe_row(recipe: Recipe, settings: Settings) -> tuple[str, str, str]:
+def _recipe_row(recipe: Recipe, settings: Settings, images: Mapping[str, int]) -> tuple[str, ...]:
     if settings.minutes is None:
-        return recipe.name, recipe.about, f"{settings.steps:,} steps"
-    minutes = minutes_of(recipe, recipes(subject_of(settings)), settings.minutes)
-    return recipe.name, recipe.about, f"{minutes:.1f} minutes"
+        budget = f"{settings.steps:,} steps"
+    else:
+        budget = f"{minutes_of(recipe, recipes(subject_of(settings)), settings.minutes):.1f} minutes"
+    seen = f"{images[recipe.name]:,}" if recipe.name in images else "not yet"
+    return recipe.name, recipe.about, budget, seen
 
 
 def _inline(png: bytes) -> str:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pellucid
+from pellucid.latents.names import LATENTS
+from pellucid.model.directory import read_config
 from pellucid.model.sealed import write_file, write_sealed
 from pellucid.reproduction.catalogue import CATALOGUE, parts_named
 from pellucid.reproduction.claims import Claim
-from pellucid.reproduction.context import Context
+from pellucid.reproduction.context import RUNS, Context
 from pellucid.reproduction.exhibit import Part, numbered
 from pellucid.reproduction.page import CITATION, all_claims, render_page
+from pellucid.reproduction.plan import recipes, subject_of
 from pellucid.reproduction.settings import Settings, keep_settings
 from pellucid.reproduction.storage import read_part, write_part
 from pellucid.reproduction.watching import SILENT, Watch
@@ -111,5 +114,17 @@ def reproduce(
 
 def _write(reproduction: Reproduction) -> None:
     write_sealed(reproduction.out / RESULTS, reproduction.record())
-    page = render_page(reproduction.settings, reproduction.parts)
+    page = render_page(reproduction.settings, reproduction.parts, _images_seen(reproduction))
     write_file(reproduction.out / PAGE, page.encode())
+
+
+def _images_seen(reproduction: Reproduction) -> dict[str, int]:
+    """How many images each trained model has seen: minutes mean little without the machine's speed."""
+    seen = {}
+    for recipe in recipes(subject_of(reproduction.settings)):
+        run = reproduction.out / RUNS / recipe.name
+        if (run / LATENTS).is_file():
+            images = read_config(run)[0].training.get("images_seen")
+            if type(images) is int:
+                seen[recipe.name] = images
+    return seen
