@@ -1,14 +1,27 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pellucid.reproduction import reproduce as module
+from pellucid.reproduction.catalogue import CATALOGUE
+from pellucid.reproduction.exhibit import Exhibit, Part
+
 Run = Callable[..., int]
 
 
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live tool's part without a model."""
+    part = Part("live", (Exhibit((4,), "The live tool", "gist", ("shown",)),), {})
+    entry = replace(CATALOGUE["live"], make=lambda context: part)
+    monkeypatch.setattr(module, "CATALOGUE", {**CATALOGUE, "live": entry})
+
+
 def test_a_part_is_computed_kept_and_printed(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    untrained: None, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "report"
     assert run("reproduce", "--out", out, "--parts", "live", "--minutes", 1) == 0
@@ -21,7 +34,7 @@ def test_a_part_is_computed_kept_and_printed(
 
 
 def test_going_on_with_other_settings_is_refused_in_one_line(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    untrained: None, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("reproduce", "--out", tmp_path, "--parts", "live") == 0
     capsys.readouterr()
