@@ -116,8 +116,7 @@ export class Latents {
     };
     const population = bar("population", record.low ?? MEASURED.low, record.high ?? MEASURED.high);
     population.classList.toggle("guessed", !known);
-    const middle = record.middle ?? 0;
-    const usual = bar("usual", middle - (record.deviation ?? 1), middle + (record.deviation ?? 1));
+    const usual = bar("usual", -(record.deviation ?? 1), record.deviation ?? 1);
     const posterior = bar("posterior", 0, 0);
     const mean = make("span", { className: "mean" });
     const slider = make("input", { type: "range", min: low, max: high, step: 0.01, value: 0, disabled: true });

@@ -41,12 +41,6 @@ export class Stage {
     this.draw();
   }
 
-  clear() {
-    this.#source = null;
-    this.context.setTransform(1, 0, 0, 1, 0, 0);
-    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-  }
-
   /** Lay the picture as at first. */
   again() {
     const { width, height, box, mirror } = this.#source;
