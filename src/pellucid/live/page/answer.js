@@ -50,10 +50,6 @@ export class Answer {
     return this.#seen;
   }
 
-  get drawn() {
-    return this.#drawn;
-  }
-
   showLosses(losses) {
     let ranked = false;
     for (const [name, { value, mark, words }] of this.#cells) {
