@@ -60,6 +60,8 @@ def make_people_run(
         tells = [abs(np.corrcoef(codes.mean[:, j], column)[0, 1]) for j in range(latents)]
         assert max(tells) > 0.8, f"{name} has no latent of its own: {np.round(tells, 2)}"
         latent = int(np.argmax(tells))
+        spread = float(codes.mean[:, latent].std())
+        assert spread > 0.4, f"{name} has only begun to have a latent of its own: {spread:.2f}"
         table = rename(table, latent, name.replace("_", " "))
         table = mark(table, latent, nuisance=name != "sunglasses")
     write_latents(run, table)

@@ -41,7 +41,7 @@ def people_run(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PELLUCID_CACHE", str(folder / "cache"))
         return make_people_run(
-            folder, VARIED, images=4000, size=32, latents=8, preset="burgess", beta=1.0, steps=600
+            folder, VARIED, images=4000, size=32, latents=8, preset="burgess", beta=1.0, steps=1000
         )
 
 
