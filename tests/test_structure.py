@@ -21,6 +21,8 @@ ORDER = (
     "latents",
     "anomaly",
     "comparison",
+    "runtime",
+    "scoring",
     "sweep",
     "report",
     "reproduction",

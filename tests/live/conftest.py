@@ -14,20 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from untrained_run import make_untrained_run
 
 from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.storage import save_detector
-from pellucid.data.images import Preprocessing, to_float
+from pellucid.data.images import to_float
 from pellucid.data.store import open_dataset
 from pellucid.latents.activity import encode_dataset, measure_activity
 from pellucid.latents.names import read_latents, with_activity, write_latents
 from pellucid.latents.typical import measure_typical, write_typical
 from pellucid.live.engine import Engine
-from pellucid.model.architecture import Architecture
-from pellucid.model.directory import ModelConfig, save_model
 from pellucid.model.predictor import load
-from pellucid.model.vae import VAE
 
 Make = Callable[..., Path]
 
@@ -40,13 +37,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Make:
         *, channels: int = 3, latents: int = 6, crop: str = "center", source: str = "people"
     ) -> Path:
         run = tmp_path_factory.mktemp("runs") / "untrained"
-        vae = VAE(Architecture("burgess", 32, channels, latents))
-        vae.initialise(torch.Generator().manual_seed(0))
-        vae.encoder[-1].weight.data[:latents] *= 20  # so that codes of different images differ
-        preprocessing = Preprocessing(32, channels, crop)  # type: ignore[arg-type]
-        data = {"description": "nothing", "source": source, "kind": source}
-        save_model(run, vae.state_dict(), ModelConfig(vae.architecture, preprocessing, data, {}))
-        return run
+        return make_untrained_run(run, channels=channels, latents=latents, crop=crop, source=source)
 
     return make_run
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,8 @@ def test_a_message_that_is_not_understood_is_refused_and_the_line_stays(
 def test_text_and_huge_messages_end_the_line_and_not_the_server(live: Any) -> None:
     for message in ("text", bytes(2 << 20)):
         with dial(live) as line:
-            line.send(message)
+            with suppress(ConnectionClosed):  # the server may hang up before it has been given all
+                line.send(message)
             with pytest.raises(ConnectionClosed):
                 line.recv(timeout=20)
     assert live.ask("GET", "/state")[0] == 200

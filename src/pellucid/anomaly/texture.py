@@ -44,7 +44,7 @@ def texture(images: Float[Tensor, "batch channel height width"]) -> Float64[Tens
     neighbours = light[:, :-2, 1:-1] + light[:, 2:, 1:-1] + light[:, 1:-1, :-2] + light[:, 1:-1, 2:]
     measures = (
         light.std((1, 2), correction=0),
-        torch.hypot(across, down).mean((1, 2)),
+        (across.square() + down.square()).sqrt().mean((1, 2)),
         (light[:, 1:-1, 1:-1] - neighbours / 4).abs().mean((1, 2)),
         _entropy(light),
     )
@@ -62,7 +62,7 @@ def _luminance(
 
 def _entropy(light: Float64[Tensor, "batch height width"]) -> Float64[Tensor, " batch"]:
     level = (light * _LEVELS).long().clamp(0, _LEVELS - 1).flatten(1)
-    counts = torch.zeros(len(level), _LEVELS, dtype=torch.float64)
+    counts = torch.zeros(level.shape[0], _LEVELS, dtype=torch.float64)
     counts.scatter_add_(1, level, torch.ones_like(level, dtype=torch.float64))
     shares = counts / level.shape[1]
     return -torch.xlogy(shares, shares).sum(1) / torch.log(torch.tensor(2.0, dtype=torch.float64))

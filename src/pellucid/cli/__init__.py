@@ -14,6 +14,7 @@ from pellucid.cli import (
     demo,
     detect,
     detector,
+    export,
     gallery,
     latents,
     live,
@@ -46,6 +47,7 @@ app.command(live.live)
 app.command(gallery.gallery)
 app.command(same.same)
 app.command(sweep.sweep)
+app.command(export.export)
 app.command(reproduce.reproduce)
 app.command(demo.demo)
 

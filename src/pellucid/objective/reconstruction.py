@@ -117,9 +117,14 @@ def _mae(pair: _Pair) -> Tensor:
 
 
 def _cosine(pair: _Pair) -> Tensor:
-    x, y = pair.image.flatten(1), pair.probability.flatten(1)
-    product, x_square, y_square = ((a * b).sum(1) + _COSINE_FLOOR for a, b in ((x, y), (x, x), (y, y)))
+    x, y = pair.image, pair.probability
+    product, x_square, y_square = (_total(a * b) + _COSINE_FLOOR for a, b in ((x, y), (x, x), (y, y)))
     return 1 - product / (x_square * y_square).sqrt()
+
+
+def _total(values: Tensor) -> Tensor:
+    """Sum axis by axis: whoever adds up one number after another in float32 still keeps six digits."""
+    return values.sum(3).sum(2).sum(1)
 
 
 def _ssim(pair: _Pair) -> Tensor:

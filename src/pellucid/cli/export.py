@@ -1,0 +1,37 @@
+"""`pellucid export`: the model and its detector as ONNX files, for programs without Python."""
+
+from pathlib import Path
+
+from pellucid.cli.printing import print_json
+from pellucid.terminal import spinner
+
+
+def export(run: Path, /, *, out: Path | None = None, json: bool = False) -> None:
+    """Write encoder.onnx, decoder.onnx and detector.onnx, each checked against the model on the way.
+
+    They begin with pixels and end in latents, losses, score and verdict; how a picture becomes pixels, the
+    threshold and the latents' names are inside as metadata (docs/how-to/away-from-python.md).
+
+    Args:
+        run: A run directory. Without a detector in it, encoder and decoder are written.
+        out: The folder to write. Default: `onnx` in the run, where `detect --runtime onnx` looks.
+        json: Print the files and the differences from PyTorch as JSON.
+    """
+    from pellucid.anomaly.storage import DETECTOR, load_detector
+    from pellucid.latents.names import table_of
+    from pellucid.model.predictor import load
+    from pellucid.runtime.export import export as write
+    from pellucid.runtime.session import FOLDER
+
+    model = load(run, device="cpu")
+    detector = load_detector(model, run) if (run / DETECTOR).exists() else None
+    with spinner("exporting"):
+        written = write(model, table_of(model), detector, out or run / FOLDER)
+    if json:
+        print_json({"files": [str(file) for file in written.files], "differences": written.differences})
+        return
+    for file in written.files:
+        worst = max(written.differences[file.name].values())
+        print(f"{file}  {file.stat().st_size / 1e6:.1f} MB, at most {worst:.1e} from PyTorch")
+    if detector is None:
+        print(f"No detector.onnx: the run has no detector yet. Fit one: pellucid detector {run}")

@@ -1,0 +1,120 @@
+"""An exported model says what the model says, on batches of any size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from exported_case import Case
+from PIL import Image
+
+from pellucid.data.images import to_float
+from pellucid.errors import MissingExtraError, RunError
+from pellucid.runtime import export as module
+from pellucid.runtime.export import KEY, TOLERANCE, export
+from pellucid.runtime.session import open_session
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "how-to" / "detect_with_onnx.py"
+
+
+def pictures(case: Case, count: int) -> np.ndarray:
+    built = case.model.config.architecture
+    shape = (count, built.size, built.size, built.channels)
+    return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 64, 65])
+def test_networks_agree_with_the_model(case: Case, count: int) -> None:
+    pixels = pictures(case, count)
+    encoder, decoder = (
+        open_session((case.run / "onnx" / f"{n}.onnx").read_bytes()) for n in ("encoder", "decoder")
+    )
+    mean, log_variance = encoder.run(None, {"pixels": pixels})
+    posterior = case.model.encode(to_float(pixels))
+    assert np.abs(mean - posterior.mean.numpy()).max() < TOLERANCE * max(1, posterior.mean.abs().max())
+    assert np.abs(log_variance - posterior.log_variance.numpy()).max() < TOLERANCE * 16
+    (image,) = decoder.run(None, {"latents": posterior.mean.numpy()})
+    assert np.abs(image - case.model.decode(posterior.mean).numpy()).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("count", [1, 5, 33])
+def test_the_detector_judges_as_the_detector_in_python(case: Case, count: int) -> None:
+    pixels = pictures(case, count)
+    session = open_session((case.run / "onnx" / "detector.onnx").read_bytes())
+    about = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
+    found = dict(zip(about["outputs"], session.run(about["outputs"], {"pixels": pixels}), strict=True))
+    verdicts = case.detector.judge(to_float(pixels))
+    for row, verdict in enumerate(verdicts):
+        parts = {part.column: part.contribution for part in verdict.contributions}
+        expected = [parts[column["name"]] for column in about["detector"]["columns"]]
+        size = max(1, np.abs(expected).sum())
+        assert np.abs(found["contributions"][row] - expected).max() < TOLERANCE * size
+        assert abs(found["score"][row] - verdict.score) < TOLERANCE * size
+        assert bool(found["normal"][row]) == (verdict.verdict == "normal")
+        assert found["p_value"][row] == pytest.approx(verdict.p_value, abs=1e-12)
+        assert about["detector"]["base"] + found["contributions"][row].sum() == pytest.approx(
+            found["score"][row]
+        )
+        if verdict.probability is not None:
+            assert abs(found["probability"][row] - verdict.probability) < TOLERANCE * size
+    assert ("probability" in found) == (verdicts[0].probability is not None)
+    assert about["detector"]["threshold"] == verdicts[0].threshold
+
+
+def test_the_metadata_say_what_a_program_needs(case: Case) -> None:
+    for file in case.exported.files:
+        written = onnx.load(file)
+        onnx.checker.check_model(written, full_check=True)
+        about = json.loads({entry.key: entry.value for entry in written.metadata_props}[KEY])
+        pre = case.model.config.preprocessing
+        assert about["preprocessing"]["size"] == pre.size
+        assert about["preprocessing"]["channels"] == pre.channels
+        assert about["preprocessing"]["crop"] == pre.crop
+        assert [latent["name"] for latent in about["latents"]][2] == "<b>left</b>"
+        assert about["model"] == case.model.fingerprint
+        assert str(Path.cwd()) not in str(written)  # where it was exported is nobody's business
+        assert not [t for t in written.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+
+
+def test_the_example_without_pellucid_gives_the_same_verdicts(case: Case, tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    files = [tmp_path / "wide.png", tmp_path / "tall.jpg"]
+    for file, (height, width) in zip(files, ((70, 131), (218, 178)), strict=True):
+        Image.fromarray(chance.integers(0, 256, (height, width, 3), np.uint8)).save(file)
+    command = [sys.executable, str(EXAMPLE), str(case.run / "onnx" / "detector.onnx"), *map(str, files)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    for file, line, verdict in zip(files, printed, case.detector.judge([str(f) for f in files]), strict=True):
+        assert line.startswith(f"{file}: {verdict.verdict}, score {verdict.score:.2f}"[:-1])
+    assert "pellucid" not in EXAMPLE.read_text().replace('"pellucid"', "").replace("Pellucid", "")
+
+
+def test_an_answer_that_is_too_far_off_is_not_written(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wrong:
+        def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [np.zeros((len(given["pixels"]), 6), np.float32) for _ in names]
+
+    monkeypatch.setattr(module, "_onnx", lambda *_: b"")
+    monkeypatch.setattr(module, "open_session", lambda _: Wrong())
+    with pytest.raises(RunError, match="agree with PyTorch within 1e-05, got posterior_mean"):
+        export(case.model, case.detector.table, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_packages_it_says_how_to_get_them(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'pellucid\[onnx\]'"):
+        export(case.model, case.detector.table, None, tmp_path)
+
+
+def test_export_leaves_the_model_as_it_was(case: Case) -> None:
+    pixels = to_float(pictures(case, 3))
+    assert torch.isfinite(case.model.reconstruct(pixels)).all()
+    assert not case.model.vae.training
