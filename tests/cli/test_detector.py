@@ -55,7 +55,7 @@ def test_without_anomalies_it_knows_normal_images_only(
 def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(
     run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = tmp_path / "features.csv"
+    table = tmp_path / "table.csv"
     capsys.readouterr()
     assert (
         run(
@@ -67,7 +67,7 @@ def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(
             "--limit",
             20,
             "--json",
-            "--features",
+            "--table",
             table,
         )
         == 0

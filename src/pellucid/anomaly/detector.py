@@ -267,6 +267,11 @@ class Detector:
             raise ConfigError("a detector that knows normal images only has no probabilities. Use p_values.")
         return estimator.predict_proba(self._rows(images))
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether it was fitted with anomalous images."""
+        return isinstance(self._ready().estimator, LogisticDetector)
+
     def p_values(self, images: Examples) -> Float64[np.ndarray, " image"]:
         """How rarely a normal image looks as little normal: split-conformal, above 0 to 1."""
         return self._ready().estimator.p_values(self._rows(images))

@@ -1,11 +1,8 @@
 """What is known of an image without a label: how well it is reconstructed, how busy it is, its latents."""
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,22 +11,18 @@ from torch import Tensor
 
 from pellucid.anomaly.texture import TEXTURE, texture
 from pellucid.data.dataset import Dataset
-from pellucid.data.images import printable, read_image, to_float
-from pellucid.errors import ConfigError, DataError, ImageError, MissingExtraError, RunError
+from pellucid.errors import ConfigError, DataError, RunError
 from pellucid.latents.activity import check_prepared
 from pellucid.model.predictor import Images, Model
-from pellucid.model.sealed import write_file
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
 
 LOSS_COLUMNS: tuple[str, ...] = tuple(LOSSES)
 PICTURE_COLUMNS: tuple[str, ...] = (*LOSS_COLUMNS, *TEXTURE)
 """What every model gives; the latents follow."""
-FORMATS = (".csv", ".npz", ".parquet")
 
 Progress = Callable[[int, int], None]
 
 _BATCH = 256
-_FORMULA = ("=", "+", "-", "@")  # a spreadsheet would compute a cell that begins so
 
 
 @dataclass(frozen=True)
@@ -136,7 +129,7 @@ def _unknown(column: str, known: Sequence[str]) -> str:
 def measure(
     model: Model,
     dataset: Dataset,
-    rows: Int[np.ndarray, " row"] | None = None,
+    rows: Int[np.ndarray, " row"],
     *,
     progress: Progress | None = None,
 ) -> Features:
@@ -145,8 +138,7 @@ def measure(
     Args:
         model: The model.
         dataset: Opened with the model's own preprocessing.
-        rows: Rows of the data set, measured in this order. None measures every image of it, and gives those
-            that could not be read a row with the reason, all in the order of their names.
+        rows: Rows of the data set, measured in this order.
         progress: Called with the number of images done and of all after each batch.
 
     Raises:
@@ -154,48 +146,11 @@ def measure(
         RunError: If the model's answers are not numbers.
     """
     check_prepared(model, dataset)
-    chosen = np.arange(len(dataset)) if rows is None else rows
-    if not len(chosen):
+    if not len(rows):
         raise DataError("expected at least 1 image to measure, got 0 rows. Choose another part of the data.")
-    names = [dataset.names[int(row)] for row in chosen]
-    batches = (dataset.batch(chosen[part]) for part in _parts(len(chosen)))
-    features = _measured(model, batches, names, progress)
-    return features if rows is not None or not dataset.skipped else _with_skipped(features, dataset.skipped)
-
-
-def measure_files(model: Model, paths: Sequence[Path], *, progress: Progress | None = None) -> Features:
-    """Measure one picture file after another, in this order.
-
-    A file that is no picture, or is damaged, has a row with the reason and stops nothing.
-
-    Args:
-        model: The model; pictures are prepared as its own were.
-        paths: The files; their names are the paths as given.
-        progress: Called with the number of files done and of all after each batch.
-
-    Raises:
-        DataError: If there are no files.
-        RunError: If the model's answers are not numbers.
-    """
-    if not paths:
-        raise DataError("expected at least 1 picture to measure, got none. Name files or a folder.")
-    problems = [""] * len(paths)
-    built = model.config.architecture
-    blank = np.zeros((built.size, built.size, built.channels), np.uint8)
-
-    def read(at: int) -> np.ndarray:
-        try:
-            return read_image(Path(paths[at]), model.config.preprocessing)
-        except ImageError as error:
-            problems[at] = str(error)
-            return blank  # keeps its place in the batch; what is measured on it is taken out below
-
-    batches = (
-        to_float(np.stack([read(at) for at in range(part.start, part.stop)])) for part in _parts(len(paths))
-    )
-    features = _measured(model, batches, [str(path) for path in paths], progress)
-    features.values[[bool(problem) for problem in problems]] = np.nan
-    return replace(features, problems=tuple(problems))
+    names = [dataset.names[int(row)] for row in rows]
+    batches = (dataset.batch(rows[part]) for part in _parts(len(rows)))
+    return _measured(model, batches, names, progress)
 
 
 def measure_images(model: Model, images: Images, names: Sequence[str] | None = None) -> Features:
@@ -207,7 +162,7 @@ def measure_images(model: Model, images: Images, names: Sequence[str] | None = N
         names: One for each; None numbers them with eight digits.
 
     Raises:
-        ImageError: If one of them is not an image, or not one that the model takes; `measure_files` goes on.
+        ImageError: If one of them is not an image, or not one that the model takes.
         DataError: If there is not one name for each.
         RunError: If the model's answers are not numbers.
     """
@@ -232,17 +187,37 @@ def _measured(
     values = np.empty((len(names), len(columns)))
     done = 0
     for images in batches:
-        mean = model.encode(images).mean
-        values[done : done + len(images)] = values_of(images, mean, model.decode(mean))
+        values[done : done + len(images)] = measured(model, images)
         done += len(images)
         if progress:
             progress(done, len(names))
+    return Features(columns, values, tuple(names), ("",) * len(names))
+
+
+def measured(
+    model: Model, images: Float32[Tensor, "image channel height width"]
+) -> Float64[np.ndarray, "image column"]:
+    """The values of all features of a batch of images.
+
+    Raises:
+        RunError: If the model's answers are not numbers.
+    """
+    mean = model.encode(images).mean
+    return finite(values_of(images, mean, model.decode(mean)))
+
+
+def finite(values: Float64[np.ndarray, "image column"]) -> Float64[np.ndarray, "image column"]:
+    """The values, if they are numbers.
+
+    Raises:
+        RunError: If they are not.
+    """
     if not np.isfinite(values).all():
         raise RunError(
             "expected finite losses and latents from the model, got nan or inf. Its training diverged: train "
             "again."
         )
-    return Features(columns, values, tuple(names), ("",) * len(names))
+    return values
 
 
 def values_of(
@@ -261,84 +236,3 @@ def values_of(
     parts = (torch.stack(list(losses.values()), 1), texture(images), mean)
     values: Float64[np.ndarray, "image column"] = torch.cat([part.double() for part in parts], dim=1).numpy()
     return values
-
-
-def _with_skipped(features: Features, skipped: Sequence[tuple[str, str]]) -> Features:
-    unread = Features(
-        features.columns,
-        np.full((len(skipped), len(features.columns)), np.nan),
-        tuple(name for name, _ in skipped),
-        tuple(reason for _, reason in skipped),
-    )
-    together = joined([features, unread])
-    return together.of(np.array(sorted(range(len(together)), key=together.names.__getitem__)))
-
-
-def write_features(features: Features, path: Path) -> None:
-    """Write the features as a table; a kill at any moment leaves the old file or the new one.
-
-    Columns are `name`, `problem` and the features. Numbers lose no digit. Characters of a name that cannot be
-    printed are escaped, and in CSV a name that a spreadsheet would take for a formula gets `./` in front. An
-    .npz holds the arrays `names`, `problems`, `columns` and `values`.
-
-    Args:
-        features: What was measured.
-        path: Ends in .csv, .npz or .parquet.
-
-    Raises:
-        ConfigError: If it ends otherwise.
-        MissingExtraError: If it ends in .parquet and pyarrow is not installed.
-        OSError: If it cannot be written.
-    """
-    writers = {".csv": _csv, ".npz": _npz, ".parquet": _parquet}
-    writer = writers.get(path.suffix.lower())
-    if writer is None:
-        raise ConfigError(
-            f"{printable(path)}: expected a name that ends in {', '.join(FORMATS)}. Choose one of them."
-        )
-    write_file(path, writer(features))
-
-
-def _csv(features: Features) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("name", "problem", *features.columns))
-    rows = zip(features.names, features.problems, features.values.tolist(), strict=True)
-    for name, problem, numbers in rows:
-        cells = ("" if problem else repr(number) for number in numbers)
-        writer.writerow((_plain(name), _plain(problem), *cells))
-    return text.getvalue().encode()
-
-
-def _plain(text: str) -> str:
-    return f"./{printable(text)}" if text.startswith(_FORMULA) else printable(text)
-
-
-def _npz(features: Features) -> bytes:
-    file = io.BytesIO()
-    np.savez_compressed(
-        file,
-        names=np.array([printable(name) for name in features.names], np.str_),
-        problems=np.array([printable(problem) for problem in features.problems], np.str_),
-        columns=np.array(features.columns, np.str_),
-        values=features.values,
-    )
-    return file.getvalue()
-
-
-def _parquet(features: Features) -> bytes:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError(
-            "writing Parquet needs pyarrow. Run: pip install 'pellucid[parquet]', or write .csv or .npz."
-        ) from error
-    content = {
-        "name": [printable(name) for name in features.names],
-        "problem": [printable(problem) for problem in features.problems],
-    }
-    numbers = dict(zip(features.columns, features.values.T, strict=True))
-    file = io.BytesIO()
-    pq.write_table(pa.table({**content, **numbers}), file)
-    return file.getvalue()

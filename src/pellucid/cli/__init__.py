@@ -15,6 +15,7 @@ from pellucid.cli import (
     detect,
     detector,
     export,
+    features,
     gallery,
     latents,
     live,
@@ -42,6 +43,7 @@ app.command(traverse.traverse)
 app.command(metrics.metrics)
 app.command(detector.detector)
 app.command(detect.detect)
+app.command(features.features)
 app.command(compare.compare)
 app.command(live.live)
 app.command(gallery.gallery)

@@ -47,20 +47,10 @@ def open_training_data(
 
 def open_images(model: "Model", source: str, skip: int = 0, limit: int | None = None) -> "Dataset":
     """Images from anywhere, prepared as those that the model was trained on."""
-    from pellucid.data.builtin import BUILTIN
-    from pellucid.data.store import open_dataset
+    from pellucid.data.store import open_prepared
 
-    pre = model.config.preprocessing
     with counting_bar("reading images") as advance:
-        return open_dataset(
-            source,
-            size=pre.size,
-            channels=pre.channels,
-            crop=None if source in BUILTIN else pre.crop,  # drawn at their size, so never cropped
-            skip=skip,
-            limit=limit,
-            progress=advance,
-        )
+        return open_prepared(source, model.config.preprocessing, skip=skip, limit=limit, progress=advance)
 
 
 def open_own_images(model: "Model", option: str = "--data") -> "Dataset":

@@ -4,6 +4,7 @@ pyarrow is imported only when there is such a file to read.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,24 @@ from pellucid.data.source import (
     selection,
     title,
 )
-from pellucid.errors import ConfigError, DataError, MissingExtraError
+from pellucid.errors import DataError, MissingExtraError
 
 MAX_ROW_GROUP_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class Table:
+    """Pictures in a Parquet file.
+
+    Attributes:
+        column: Which holds them.
+        groups: Rows of each row group.
+        size: Bytes of all of them.
+    """
+
+    column: str
+    groups: tuple[int, ...]
+    size: int
 
 
 def parquet(path: Path, skip: int, limit: int | None) -> Source:
@@ -32,23 +48,8 @@ def parquet(path: Path, skip: int, limit: int | None) -> Source:
         ConfigError: If `skip` or `limit` leave no image.
         MissingExtraError: If pyarrow is not installed.
     """
-    try:
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{printable(path)}: reading Parquet needs pyarrow. Run: pip install 'pellucid[parquet]'"
-        ) from error
-    try:
-        with pq.ParquetFile(path) as file:
-            column = _image_column(path, file)
-            count = file.metadata.num_rows
-            size = _check_row_groups(path, file)
-    except (DataError, ConfigError):
-        raise
-    except Exception as error:  # pyarrow raises its own tree, OSError and more on damage
-        raise DataError(f"{printable(path)}: is no readable Parquet file ({first_line(error)}).") from error
-    if not 1 <= count <= MAX_ROWS:
-        raise DataError(f"{printable(path)}: expected 1 to {MAX_ROWS:,} rows, got {count:,}. Check the file.")
+    table = inspect(path, printable(path))
+    count = sum(table.groups)
     chosen = selection(count, skip, limit)
     rows = range(count)[chosen]
     status = path.stat()
@@ -56,13 +57,49 @@ def parquet(path: Path, skip: int, limit: int | None) -> Source:
         kind="parquet",
         noun=f"images from {title(path)}",
         names=RowNames(rows),
-        state=(str(path.resolve()), status.st_size, status.st_mtime_ns, column, rows.start, rows.stop),
-        chunks=lambda: _read_parquet(path, column, rows),
-        seconds=decoding_seconds(len(rows), size * len(rows) // count),
+        state=(str(path.resolve()), status.st_size, status.st_mtime_ns, table.column, rows.start, rows.stop),
+        chunks=lambda: pictures(path, printable(path), table.column, rows),
+        seconds=decoding_seconds(len(rows), table.size * len(rows) // count),
     )
 
 
-def _image_column(path: Path, file: Any) -> str:
+def inspect(file: Any, label: str) -> Table:
+    """Look at a table without reading its pictures.
+
+    Args:
+        file: A path, or a file of bytes that is open and can seek.
+        label: How to call it in errors.
+
+    Raises:
+        DataError: If it is damaged, or has no column of pictures.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{label}: reading Parquet needs pyarrow. Run: pip install 'pellucid[parquet]'"
+        ) from error
+    try:
+        with pq.ParquetFile(file) as opened:
+            metadata = opened.metadata
+            groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+            column = _image_column(label, opened)
+            sizes = [group.total_byte_size for group in groups]
+            rows = tuple(group.num_rows for group in groups)
+    except DataError:
+        raise
+    except Exception as error:  # pyarrow raises its own tree, OSError and more on damage
+        raise DataError(f"{label}: is no readable Parquet file ({first_line(error)}).") from error
+    if max(sizes, default=0) > MAX_ROW_GROUP_BYTES:
+        limit = MAX_ROW_GROUP_BYTES // 2**30
+        raise DataError(f"{label}: expected row groups of at most {limit} GiB, got more. Rewrite it.")
+    if not 1 <= sum(rows) <= MAX_ROWS or min(rows) < 0:
+        raise DataError(f"{label}: expected 1 to {MAX_ROWS:,} rows, got {sum(rows):,}. Check the file.")
+    return Table(column, rows, sum(sizes))
+
+
+def _image_column(label: str, file: Any) -> str:
     schema = file.schema_arrow
     suitable = [field.name for field in schema if _holds_pictures(field.type)]
     named = [name for name in ("image", "img", "images") if name in suitable]
@@ -70,8 +107,7 @@ def _image_column(path: Path, file: Any) -> str:
     if len(choice) != 1:
         got = ", ".join(f"{printable(field.name)} ({str(field.type)[:40]})" for field in list(schema)[:8])
         raise DataError(
-            f"{printable(path)}: expected a column 'image' of bytes or of {{bytes, path}}, "
-            f"got {got}. Rename it."
+            f"{label}: expected a column 'image' of bytes or of {{bytes, path}}, got {got}. Rename it."
         )
     return choice[0]
 
@@ -85,32 +121,24 @@ def _holds_pictures(type_: Any) -> bool:
     return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
 
-def _check_row_groups(path: Path, file: Any) -> int:
-    sizes = [file.metadata.row_group(at).total_byte_size for at in range(file.metadata.num_row_groups)]
-    if max(sizes, default=0) > MAX_ROW_GROUP_BYTES:
-        limit = MAX_ROW_GROUP_BYTES // 2**30
-        raise DataError(
-            f"{printable(path)}: expected row groups of at most {limit} GiB, got more. Rewrite it."
-        )
-    return sum(sizes)
+def pictures(file: Any, label: str, column: str, rows: range) -> Iterator[list[Item]]:
+    """The pictures' bytes, eight at a time; a path in the file is never followed.
 
-
-def _read_parquet(path: Path, column: str, rows: range) -> Iterator[list[Item]]:
-    """The pictures' bytes, eight at a time; a path in the file is never followed."""
+    Raises:
+        DataError: If the table is damaged.
+    """
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            first, groups = _row_groups(file, rows)
-            batches = file.iter_batches(batch_size=8, row_groups=groups, columns=[column])
+        with pq.ParquetFile(file) as opened:
+            first, groups = _row_groups(opened, rows)
+            batches = opened.iter_batches(batch_size=8, row_groups=groups, columns=[column])
             cells = (_picture(cell) for batch in batches for cell in batch.column(0).to_pylist())
             wanted = islice(cells, rows.start - first, rows.stop - first)
             while chunk := list(islice(wanted, 8)):
                 yield chunk
-    except DataError:
-        raise
     except Exception as error:
-        raise DataError(f"{printable(path)}: is damaged ({first_line(error)}). Copy it again.") from error
+        raise DataError(f"{label}: is damaged ({first_line(error)}). Copy it again.") from error
 
 
 def _row_groups(file: Any, rows: range) -> tuple[int, list[int]]:

@@ -76,6 +76,26 @@ def open_dataset(
     return _dataset(source, stored, preprocessing, origin)
 
 
+def open_prepared(
+    data: str,
+    preprocessing: Preprocessing,
+    *,
+    skip: int = 0,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Open images prepared as those of a model were; see `open_dataset`."""
+    return open_dataset(
+        data,
+        size=preprocessing.size,
+        channels=preprocessing.channels,
+        crop=None if data in BUILTIN else preprocessing.crop,  # drawn at their size, so never cropped
+        skip=skip,
+        limit=limit,
+        progress=progress,
+    )
+
+
 def _root() -> Path:
     return Path(os.environ.get("PELLUCID_CACHE") or Path.home() / ".cache" / "pellucid").expanduser()
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -33,7 +33,7 @@ def decoded(
     source: Source, preprocessing: Preprocessing, workers: int | None
 ) -> Generator[list[Outcome], None, None]:
     """What became of each chunk of the source, in order."""
-    count = _workers(source.seconds) if workers is None else workers
+    count = workers_for(source.seconds) if workers is None else workers
     if count > 1:
         with closing(_Crew(count, preprocessing)) as crew:
             yield from _from_crew(crew, source.chunks())
@@ -42,7 +42,8 @@ def decoded(
             yield _prepare(chunk, preprocessing)
 
 
-def _workers(seconds: float) -> int:
+def workers_for(seconds: float) -> int:
+    """How many processes some seconds of one processor's work are worth; 1 stands for this one alone."""
     if seconds < WORTH_WORKERS or multiprocessing.current_process().daemon:
         return 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -50,10 +51,11 @@ def _workers(seconds: float) -> int:
 
 
 def _prepare(chunk: list[Item], preprocessing: Preprocessing) -> list[Outcome]:
-    return [_outcome(item, preprocessing) for item in chunk]
+    return [outcome(item, preprocessing) for item in chunk]
 
 
-def _outcome(item: Item, preprocessing: Preprocessing) -> Outcome:
+def outcome(item: Item, preprocessing: Preprocessing) -> Outcome:
+    """Decode and fit one picture, or say why that cannot be done."""
     if isinstance(item, str):
         return item
     try:
@@ -85,7 +87,7 @@ class _Crew:
 
     def submit(self, chunk: list[Item]) -> Future[list[Outcome]]:
         if self._pool is None and self.count > 0:
-            self._pool = _start(self.count)
+            self._pool = start_workers(self.count)
             self.count = 0 if self._pool is None else self.count
         future: Future[list[Outcome]] = Future()
         if self._pool is None:
@@ -103,7 +105,7 @@ class _Crew:
             self._pool = None
 
 
-def _start(workers: int) -> ProcessPoolExecutor | None:
+def start_workers(workers: int) -> ProcessPoolExecutor | None:
     """Worker processes, or None where none can live (a script without a `__main__` guard, no memory)."""
     try:
         context = multiprocessing.get_context("spawn")
@@ -137,20 +139,18 @@ def _from_crew(crew: _Crew, chunks: Iterator[list[Item]]) -> Iterator[list[Outco
             crew.close()
             suspects = [chunk for chunk, _ in pending]
             pending.clear()
-            yield from (_one_by_one(chunk, crew.preprocessing) for chunk in suspects)
+            yield from (list(one_by_one(chunk, crew.preprocessing)) for chunk in suspects)
             continue
         pending.popleft()
         yield outcomes
 
 
-def _one_by_one(chunk: list[Item], preprocessing: Preprocessing) -> list[Outcome]:
+def one_by_one(items: Iterable[Item], preprocessing: Preprocessing) -> Iterator[Outcome]:
     """Find which image a worker died of, in a process that may die as well."""
-    outcomes: list[Outcome] = []
     with closing(_Crew(1, preprocessing)) as crew:
-        for item in chunk:
+        for item in items:
             try:
-                outcomes += crew.submit([item]).result()
+                yield from crew.submit([item]).result()
             except BrokenProcessPool:
                 crew.close()
-                outcomes.append("the process that decoded it died. Convert it, or leave it out.")
-    return outcomes
+                yield "the process that decoded it died. Convert it, or leave it out."

@@ -1,0 +1,58 @@
+"""`pellucid features`: what a model measures of many images, as a table."""
+
+import time
+from pathlib import Path
+from typing import Literal
+
+from pellucid.cli.printing import print_json
+from pellucid.cli.scoring import scoring_of
+from pellucid.terminal import counting_bar
+
+
+def features(
+    run: Path,
+    images: list[str],
+    /,
+    *,
+    out: Path,
+    limit: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    workers: int | None = None,
+    runtime: Literal["torch", "onnx"] = "torch",
+    json: bool = False,
+    device: str = "auto",
+) -> None:
+    """Measure images, as many as there are: losses, texture and latents, a row for each, into a table.
+
+    Ctrl-C loses nothing: what is scored lies in a folder beside the table until all is done, and the same
+    command goes on. Images that cannot be read have their row with the reason.
+
+    Args:
+        run: A run directory.
+        images: Pictures, folders, tar shards, arrays, Parquet tables or built-in sets; URLs such as
+            s3://bucket/photos/ or https://host/shard-*.tar, where fsspec has the package for it.
+        out: The table to write: .csv, .parquet, or .npz, which is held in memory until then.
+        limit: Use no more than this many images of each folder, shard, table, array or set.
+        engine: `ray` scores on the cluster that Ray finds, with the same result.
+        workers: Processes. Default: one a processor, if that pays.
+        runtime: `onnx` computes by the run's export (pellucid export).
+        json: Print a summary as JSON.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    from pellucid.scoring.table import writing_table
+
+    began = time.monotonic()
+    scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, out)
+    count = unread = 0
+    with counting_bar("measuring") as advance, writing_table(out, scorer.columns) as add:
+        for part in scoring.run(advance):
+            add(part, None)
+            count += len(part)
+            unread += int((~part.readable).sum())
+    scoring.finish()
+    seconds = time.monotonic() - began
+    if json:
+        print_json({"images": count, "unreadable": unread, "seconds": seconds, "table": str(out)})
+        return
+    left = f", {unread:,} of them unreadable" if unread else ""
+    print(f"{count:,} images{left}, {count / seconds:,.0f} a second: {out}")

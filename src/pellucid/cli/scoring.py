@@ -1,0 +1,34 @@
+"""What the commands that score many images share: from their options to a scoring."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pellucid.terminal import counting_bar
+
+if TYPE_CHECKING:
+    from pellucid.scoring.score import Scoring
+    from pellucid.scoring.scorer import Scorer
+
+
+def scoring_of(
+    run: Path,
+    images: Sequence[str],
+    limit: int | None,
+    engine: Literal["local", "ray"],
+    workers: int | None,
+    runtime: Literal["torch", "onnx"],
+    device: str,
+    table: Path | None,
+) -> "tuple[Scoring, Scorer]":
+    """A scoring of all that is named, and this process's scorer; parts are kept beside the table, if any."""
+    from pellucid.scoring.inputs import find_inputs
+    from pellucid.scoring.score import Scoring
+    from pellucid.scoring.scorer import Recipe, scorer_of
+
+    recipe = Recipe(str(run), device, runtime)
+    scorer = scorer_of(recipe)
+    with counting_bar("reading images") as advance:
+        inputs = find_inputs(images, scorer.model.config.preprocessing, limit=limit, progress=advance)
+    keep = None if table is None else table.with_name(f"{table.name}.parts")
+    return Scoring(inputs, recipe, engine, workers, keep), scorer

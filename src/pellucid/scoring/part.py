@@ -1,0 +1,215 @@
+"""A piece of the inputs that is scored as one, whoever does it, and the pictures in it."""
+
+import tarfile
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+
+from pellucid.data.dataset import Dataset
+from pellucid.data.folders import NOT_READ, READ
+from pellucid.data.images import MAX_BYTES, Preprocessing, printable
+from pellucid.data.parquet import inspect, pictures
+from pellucid.data.source import Item, first_line
+from pellucid.data.store import open_prepared
+from pellucid.data.workers import Outcome, outcome
+from pellucid.errors import MissingExtraError, PellucidError
+
+MOST_IN_A_SHARD = 200_000
+_FETCHED = 32  # pictures from afar at once
+_MOST_SKIPPED = 16 << 30  # bytes of one file in a shard: tarfile goes over them in small steps, there or not
+
+Named = tuple[str, Item]
+"""What a picture is called, and the picture or why there is none."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some pictures, by where they are; it can be sent to another process or machine.
+
+    Attributes:
+        kind: `files`, `shard` (a tar), `table` (Parquet) or `rows` (of an array or a built-in set).
+        place: The folder of the files, or the shard, the table, the data; a path, a URL or a built-in name.
+        label: What the names of its pictures begin with; "" for files that are named as they are.
+        names: Of files, below `place`.
+        problems: Of files that are known to be unreadable, the reason by position.
+        start: First row; of a shard 0.
+        stop: After the last row; of a shard, after how many pictures to end.
+    """
+
+    kind: Literal["files", "shard", "table", "rows"]
+    place: str
+    label: str
+    names: tuple[str, ...] = ()
+    problems: tuple[tuple[int, str], ...] = ()
+    start: int = 0
+    stop: int = 0
+
+    @property
+    def count(self) -> int | None:
+        """How many pictures it has; None if only reading it tells."""
+        return (
+            len(self.names)
+            if self.kind == "files"
+            else None
+            if self.kind == "shard"
+            else self.stop - self.start
+        )
+
+    def named(self, name: str) -> str:
+        """What a picture of it is called in the results."""
+        return f"{self.label}/{name}" if self.label else name
+
+
+def read(part: Part) -> Iterator[Named]:
+    """Every picture of a part with its name, one after another; what cannot be read has the reason instead.
+
+    Args:
+        part: Which pictures; not rows of a data set, which has them prepared.
+
+    Raises:
+        MissingExtraError: If a package is missing.
+    """
+    return {"files": _files, "shard": _shard, "table": _table}[part.kind](part)
+
+
+def prepared(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outcome]]:
+    """As `read`, with each picture as a model sees it: uint8 [height width channel]."""
+    if part.kind == "rows":
+        return _rows(part, preprocessing)
+    return ((name, outcome(item, preprocessing)) for name, item in read(part))
+
+
+def is_url(place: str) -> bool:
+    """Whether it is to be opened by fsspec."""
+    return "://" in place
+
+
+def opened(place: str) -> Any:
+    """A file at a path or a URL, opened for reading bytes; fsspec has classes of its own for them.
+
+    Raises:
+        OSError: If it cannot be opened.
+        MissingExtraError: If the package for that kind of URL is missing.
+    """
+    if not is_url(place):
+        return Path(place).open("rb")
+    filesystem, path = filesystem_of(place)
+    return filesystem.open(path, "rb")
+
+
+def filesystem_of(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and its path there.
+
+    Raises:
+        MissingExtraError: If fsspec or the package for that kind of URL is missing.
+        OSError: If there is no such kind of URL.
+    """
+    try:
+        import fsspec
+
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        kind = url.partition("://")[0]
+        raise MissingExtraError(
+            f"{printable(url)}: {kind}:// needs another package ({first_line(error)}). Run: pip install "
+            "'pellucid[remote]', for s3 also s3fs, for gs also gcsfs."
+        ) from error
+    except ValueError as error:
+        raise OSError(f"{first_line(error)}") from error
+    return filesystem, str(path)
+
+
+def _files(part: Part) -> Iterator[Named]:
+    problems = dict(part.problems)
+    if not is_url(part.place):
+        for at, name in enumerate(part.names):
+            where = Path(part.place) / name
+            yield part.named(name), problems.get(at) or where
+        return
+    filesystem, root = filesystem_of(part.place)
+    for start in range(0, len(part.names), _FETCHED):
+        names = part.names[start : start + _FETCHED]
+        places = [f"{root}/{name}" for name in names]
+        ends = [MAX_BYTES + 1] * len(places)
+        found = filesystem.cat_ranges(places, [0] * len(places), ends, on_error="return")
+        for name, content in zip(names, found, strict=True):
+            whole = isinstance(content, bytes)
+            yield part.named(name), content if whole else f"cannot be fetched ({first_line(content)})"
+
+
+def _shard(part: Part) -> Iterator[Named]:
+    count = 0
+    try:
+        with opened(part.place) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
+            for member in archive:
+                if count == part.stop:
+                    return
+                if member.size > _MOST_SKIPPED:
+                    raise ValueError(f"{printable(member.name)} claims {member.size:,} bytes")
+                if not member.isreg() or not _is_picture(member.name):
+                    continue
+                count += 1
+                if count > MOST_IN_A_SHARD:
+                    yield part.label, f"has more than {MOST_IN_A_SHARD:,} pictures; split it for the rest"
+                    return
+                yield part.named(member.name), _content(archive, member)
+    except PellucidError:
+        raise
+    except (
+        Exception
+    ) as error:  # a hostile archive raises nearly any type: zlib.error, EOFError, ValueError ...
+        yield part.label, f"cannot be read from here on ({first_line(error)}). Copy it again."
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Item:
+    if member.size > MAX_BYTES:
+        return f"expected at most {MAX_BYTES // 1_000_000} MB, got more. Save it smaller."
+    file = archive.extractfile(member)
+    return file.read() if file is not None else "is no file"
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in READ + NOT_READ and not path.name.startswith(".")
+
+
+def _table(part: Part) -> Iterator[Named]:
+    row = part.start
+    try:
+        with opened(part.place) as file:
+            column = inspect(file, printable(part.place)).column
+            rows = range(part.start, part.stop)
+            for chunk in pictures(file, printable(part.place), column, rows):
+                for item in chunk:
+                    yield part.named(f"{row:08d}"), item
+                    row += 1
+    except MissingExtraError:
+        raise
+    except (PellucidError, OSError) as error:
+        reason = printable(str(error)).removeprefix(f"{printable(part.place)}: ")
+        for left in range(row, part.stop):
+            yield part.named(f"{left:08d}"), reason
+
+
+def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outcome]]:
+    dataset = _opened(part.place, preprocessing)
+    bad = sorted((int(name), reason) for name, reason in dataset.skipped)
+    skipped = dict(bad)
+    numbers = [number for number, _ in bad]
+    for start in range(part.start, part.stop, _FETCHED):
+        wanted = range(start, min(start + _FETCHED, part.stop))
+        kept = [row for row in wanted if row not in skipped]
+        places = np.array([row - bisect_left(numbers, row) for row in kept], np.int64)
+        found = dict(zip(kept, dataset.fetch(places), strict=True)) if kept else {}
+        for row in wanted:
+            yield part.named(f"{row:08d}"), skipped[row] if row in skipped else found[row]
+
+
+@lru_cache(maxsize=4)
+def _opened(place: str, preprocessing: Preprocessing) -> Dataset:
+    return open_prepared(place, preprocessing)

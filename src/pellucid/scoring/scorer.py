@@ -1,0 +1,96 @@
+"""From the pictures of a part to their features: the same numbers wherever it runs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from pellucid.anomaly.features import Features, columns_of, finite, measured
+from pellucid.data.images import to_float
+from pellucid.data.threads import one_thread
+from pellucid.data.workers import Outcome
+from pellucid.model.predictor import load
+from pellucid.runtime.session import ExportedDetector
+from pellucid.scoring.part import Part, prepared
+
+BATCH = 64
+"""Pictures at once: always as many, since the last digits may depend on it."""
+
+Runtime = Literal["torch", "onnx"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a scorer in any process.
+
+    Attributes:
+        run: The run's folder.
+        device: Where PyTorch computes.
+        runtime: `torch`, or `onnx` for the run's exported detector.
+    """
+
+    run: str
+    device: str = "auto"
+    runtime: Runtime = "torch"
+
+
+class Scorer:
+    """Measures parts with a run's model.
+
+    Args:
+        recipe: Which run, and how.
+
+    Raises:
+        RunError: If the run, or with `onnx` its export, is missing or damaged.
+        ConfigError: If the device is not there.
+        MissingExtraError: If onnxruntime is missing.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        model = load(recipe.run, device=recipe.device)
+        self.model = model
+        self.columns = columns_of("losses+texture+latents", model.latents)
+        self._values: Callable[[UInt8[np.ndarray, ...]], Float64[np.ndarray, "image column"]]
+        if recipe.runtime == "onnx":
+            self._values = ExportedDetector(model, Path(recipe.run)).values
+        else:
+            self._values = lambda pixels: measured(model, to_float(pixels))
+
+    def score(self, part: Part) -> Features:
+        """The features of every picture of a part, in its order; one thread computes.
+
+        Raises:
+            RunError: If the model's answers are not numbers.
+            MissingExtraError: If a package is missing that reading the part needs.
+        """
+        return self.score_pictures(prepared(part, self.model.config.preprocessing))
+
+    def score_pictures(self, pictures: Iterable[tuple[str, Outcome]]) -> Features:
+        """The features of named pictures that are prepared, or of which it is known why they are not."""
+        built = self.model.config.architecture
+        blank = np.zeros((built.size, built.size, built.channels), np.uint8)
+        names, problems, parts = list[str](), list[str](), list[Float64[np.ndarray, "image column"]]()
+        waiting = iter(pictures)
+        with one_thread():
+            while batch := list(islice(waiting, BATCH)):
+                unread = [isinstance(found, str) for _, found in batch]
+                # One that cannot be read keeps its place, so that others share their batch with the same ones
+                pixels = np.stack([blank if isinstance(found, str) else found for _, found in batch])
+                values = finite(self._values(pixels))
+                values[unread] = np.nan
+                parts.append(values)
+                names += [name for name, _ in batch]
+                problems += [found if isinstance(found, str) else "" for _, found in batch]
+        empty = np.zeros((0, len(self.columns)))
+        return Features(self.columns, np.concatenate([empty, *parts]), tuple(names), tuple(problems))
+
+
+@lru_cache(maxsize=2)
+def scorer_of(recipe: Recipe) -> Scorer:
+    """The scorer of this process for a recipe: loaded once."""
+    return Scorer(recipe)

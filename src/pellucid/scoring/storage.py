@@ -1,0 +1,112 @@
+"""Scored parts on disk: each written whole or not at all, so that a scoring that was stopped goes on."""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from pellucid.anomaly.features import Features
+from pellucid.data.images import printable
+from pellucid.errors import ConfigError, RunError
+from pellucid.model.sealed import read_sealed, write_file, write_sealed
+
+FORMAT, VERSION = "pellucid-scoring", 1
+PLAN = "plan.json"
+_FILE = re.compile("([0-9]{8})-([0-9a-f]{16})[.]safetensors")
+
+
+def packed(features: Features) -> bytes:
+    """Features of one part as bytes: safetensors with the numbers, and the texts as JSON."""
+    texts = json.dumps([features.columns, features.names, features.problems]).encode()
+    return bytes(save({"values": features.values, "texts": np.frombuffer(texts, np.uint8)}))
+
+
+def unpacked(content: bytes) -> Features:
+    """The features that `packed` was given.
+
+    Raises:
+        RunError: If these are none.
+    """
+    try:
+        arrays = load(content)
+        columns, names, problems = json.loads(arrays["texts"].tobytes())
+        values = arrays["values"]
+        if values.shape != (len(names), len(columns)) or len(names) != len(problems):
+            raise ValueError("rows are missing")
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"expected the features of a part, but {error}.") from error
+    return Features(tuple(columns), values, tuple(names), tuple(problems))
+
+
+class Parts:
+    """A folder of scored parts.
+
+    Args:
+        folder: Made if it is not there.
+        plan: What is scored with what: parts of another plan are not to be mixed in.
+        count: How many parts there are.
+
+    Raises:
+        ConfigError: If there are parts of another plan.
+        OSError: If it cannot be written.
+    """
+
+    def __init__(self, folder: Path, plan: str, count: int) -> None:
+        self.folder, self.count = folder, count
+        record = {"format": FORMAT, "version": VERSION, "plan": plan, "parts": count}
+        if (folder / PLAN).exists():
+            try:
+                same = read_sealed(folder / PLAN) == record
+            except RunError:
+                same = False
+            if not same:
+                raise ConfigError(
+                    f"{printable(folder)}: holds parts of other images, or of another model. Delete the "
+                    "folder, or choose another file to write."
+                )
+        elif folder.exists() and any(folder.iterdir()):
+            raise ConfigError(
+                f"{printable(folder)}: expected a folder of parts. Choose another file to write."
+            )
+        else:
+            write_sealed(folder / PLAN, record)
+
+    def done(self) -> set[int]:
+        """The numbers of the parts that are there and whole."""
+        return {number for number in range(self.count) if self._content(number) is not None}
+
+    def write(self, number: int, features: Features) -> None:
+        """Keep a part."""
+        content = packed(features)
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        write_file(self.folder / f"{number:08d}-{digest}.safetensors", content)
+
+    def read(self, number: int) -> Features:
+        """A part that is done.
+
+        Raises:
+            RunError: If it is not there any more.
+        """
+        content = self._content(number)
+        if content is None:
+            raise RunError(
+                f"{printable(self.folder)}: part {number} has been lost. Run the same command again."
+            )
+        return unpacked(content)
+
+    def remove(self) -> None:
+        """Delete all, once the table is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _content(self, number: int) -> bytes | None:
+        for file in sorted(self.folder.glob(f"{number:08d}-*.safetensors")):
+            match = _FILE.fullmatch(file.name)
+            content = file.read_bytes()
+            if match and hashlib.sha256(content).hexdigest()[:16] == match[2]:
+                return content
+        return None

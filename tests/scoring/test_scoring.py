@@ -1,0 +1,233 @@
+"""Scoring gives one table, whoever scores, however many, and whatever happens to them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pellucid.anomaly.features import Features, joined, measure_images
+from pellucid.data.images import Preprocessing
+from pellucid.data.workers import outcome
+from pellucid.errors import ConfigError, DataError, RunError
+from pellucid.model.predictor import load
+from pellucid.scoring import inputs as inputs_module
+from pellucid.scoring import local
+from pellucid.scoring.inputs import find_inputs
+from pellucid.scoring.score import Scoring
+from pellucid.scoring.scorer import Recipe
+
+PREPROCESSING = Preprocessing(32, 3, "center")
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs_module, "PART", 20)
+
+
+def scoring(run: Path, images: Sequence[Path | str], **settings: object) -> Scoring:
+    found = find_inputs([str(image) for image in images], PREPROCESSING)
+    return Scoring(found, Recipe(str(run), "cpu"), **settings)  # type: ignore[arg-type]
+
+
+def scored(run: Path, images: Sequence[Path | str], **settings: object) -> Features:
+    return joined(list(scoring(run, images, **settings).run()))
+
+
+def same(a: Features, b: Features, *, names: bool = True) -> None:
+    """To the last bit."""
+    assert a.columns == b.columns
+    assert np.array_equal(a.values, b.values, equal_nan=True)
+    assert not names or (a.names, a.problems) == (b.names, b.problems)
+
+
+@pytest.fixture(scope="module")
+def plain(scored_run: Path, photos: Path) -> Features:
+    before, inputs_module.PART = inputs_module.PART, 20
+    try:
+        return scored(scored_run, [photos], workers=0)
+    finally:
+        inputs_module.PART = before
+
+
+def test_features_are_those_of_each_picture_alone(plain: Features, scored_run: Path, photos: Path) -> None:
+    model = load(scored_run, device="cpu")
+    for row in (0, 2, 80, 149):
+        alone = measure_images(model, plain.names[row])
+        assert plain.values[row] == pytest.approx(alone.values[0], rel=1e-4, abs=1e-5)
+    assert plain.names[1] == f"{photos}/0/0001.jpg"
+    assert [row for row, problem in enumerate(plain.problems) if problem] == [3, 7]
+    assert "damaged" in plain.problems[3]
+    assert np.isnan(plain.values[[3, 7]]).all()
+
+
+def test_the_result_does_not_depend_on_the_number_of_workers(
+    plain: Features, scored_run: Path, photos: Path
+) -> None:
+    same(scored(scored_run, [photos], workers=3), plain)
+
+
+def test_shards_tables_and_urls_give_what_the_folder_gives(
+    plain: Features, scored_run: Path, photos: Path, shard: Path, table: Path
+) -> None:
+    model = load(scored_run, device="cpu")
+    expected = {name.rpartition("/")[2]: row for row, name in enumerate(plain.names)}
+    for source in (
+        f"file://{photos}",
+        shard,
+        f"file://{shard}",
+        table,
+        f"file://{table}",
+        f"file://{photos}/*/*.jpg",
+    ):
+        found = scored(scored_run, [source], workers=0)
+        names = [name.rpartition("/")[2] for name in found.names]
+        order = [expected[name] if name in expected else int(name) for name in names]
+        assert sorted(order) == list(range(150)), source
+        assert found.values == pytest.approx(plain.values[order], rel=1e-4, abs=1e-5, nan_ok=True)
+        assert [bool(p) for p in found.problems] == [bool(plain.problems[row]) for row in order]
+    assert model.latents == 6
+
+
+def test_built_in_sets_and_arrays_have_their_rows(scored_run: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((45, 32, 32, 3)).astype(np.float32)
+    pixels[[5, 30]] = np.nan
+    np.save(tmp_path / "some.npy", pixels)
+    found = scored(scored_run, [tmp_path / "some.npy"], workers=0)
+    assert [row for row, problem in enumerate(found.problems) if problem] == [5, 30]
+    assert found.names[31] == f"{tmp_path}/some.npy/00000031"
+    alone = measure_images(load(scored_run, device="cpu"), np.rint(pixels[31] * 255).astype(np.uint8))
+    assert found.values[31] == pytest.approx(alone.values[0], rel=1e-4, abs=1e-5)
+    assert find_inputs(["people"], PREPROCESSING, limit=50).count == 50
+
+
+def test_a_picture_given_twice_is_scored_once(scored_run: Path, photos: Path) -> None:
+    one = f"{photos}/0/0001.jpg"
+    assert find_inputs([one, str(photos), one, str(photos)], PREPROCESSING).count == 150
+
+
+def test_workers_that_are_killed_change_nothing(
+    plain: Features, scored_run: Path, photos: Path, tmp_path: Path
+) -> None:
+    """One is killed with parts in hand, and then the one who goes through these after it."""
+    killed = list[int]()
+
+    def kill(done: int, total: int) -> None:
+        if done in (20, 100):
+            pid = children()[0]
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    parts = list(scoring(scored_run, [photos], workers=2, keep=tmp_path / "parts").run(kill))
+    assert len(set(killed)) == 2
+    same(joined(parts), plain)
+
+
+def children() -> list[int]:
+    """Processes that this one has spawned."""
+    listed = subprocess.run(
+        ["ps", "-ww", "--ppid", str(os.getpid()), "-o", "pid=,args="],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
+
+
+def test_a_picture_that_kills_who_decodes_it_costs_its_own_row(
+    plain: Features, scored_run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = find_inputs([str(photos)], PREPROCESSING).parts[0]
+
+    class Dies(local._Crew):
+        """Whose every process dies of the part."""
+
+        def submit(self, part: object) -> object:  # type: ignore[override]
+            raise local.BrokenProcessPool
+
+    def one_by_one(items: Iterator[object], preprocessing: Preprocessing) -> Iterator[object]:
+        for at, item in enumerate(items):
+            yield "it died" if at == 5 else outcome(item, preprocessing)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(local, "_Crew", Dies)
+    monkeypatch.setattr(local, "one_by_one", one_by_one)
+    ((number, found),) = local._one_after_another([(9, part)], Recipe(str(scored_run), "cpu"))
+    assert number == 9
+    assert [row for row, problem in enumerate(found.problems) if problem] == [3, 5, 7]
+    others = [row for row in range(20) if row != 5]
+    assert np.array_equal(found.values[others], plain.values[:20][others], equal_nan=True)
+
+
+def test_a_scoring_that_was_stopped_goes_on(
+    plain: Features, scored_run: Path, photos: Path, tmp_path: Path
+) -> None:
+    keep = tmp_path / "parts"
+    begun = scoring(scored_run, [photos], workers=0, keep=keep)
+
+    def stop(done: int, total: int) -> None:
+        assert total == 150
+        if done >= 60:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(begun.run(stop))
+    kept = sorted(keep.glob("*.safetensors"))
+    assert len(kept) == 3
+    kept[1].write_bytes(kept[1].read_bytes()[:-1] + b"?")  # damaged: scored again
+    times = {file: file.stat().st_mtime_ns for file in (kept[0], kept[2])}
+    again = scoring(scored_run, [photos], workers=0, keep=keep)
+    same(joined(list(again.run())), plain)
+    assert {file: file.stat().st_mtime_ns for file in times} == times
+    again.finish()
+    assert not keep.exists()
+
+
+def test_parts_of_another_scoring_are_not_mixed_in(scored_run: Path, photos: Path, tmp_path: Path) -> None:
+    keep = tmp_path / "parts"
+    list(scoring(scored_run, [photos / "1"], workers=0, keep=keep).run())
+    with pytest.raises(ConfigError, match="other images"):
+        list(scoring(scored_run, [photos], workers=0, keep=keep).run())
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").touch()
+    with pytest.raises(ConfigError, match="Choose another file"):
+        list(scoring(scored_run, [photos], workers=0, keep=foreign).run())
+    assert (foreign / "thesis.txt").exists()
+
+
+def test_a_run_that_is_missing_is_said_before_anything_is_done(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="folder of a run"):
+        scored(tmp_path / "nothing", [photos], workers=0)
+    with pytest.raises(DataError, match="got none"):
+        find_inputs([str(tmp_path)], PREPROCESSING)
+    with pytest.raises(ConfigError, match="workers"):
+        scoring(tmp_path, [photos], workers=-1)
+
+
+@pytest.mark.filterwarnings("default")
+def test_ray_gives_the_same_rows(plain: Features, scored_run: Path, photos: Path, tmp_path: Path) -> None:
+    """In a process of its own, with parts of the usual size: both engines by the command line."""
+    pytest.importorskip("ray")
+    tables = {}
+    for engine in ("local", "ray"):
+        out = tmp_path / f"{engine}.csv"
+        command = [
+            sys.executable,
+            "-m",
+            "pellucid",
+            "features",
+            str(scored_run),
+            str(photos),
+            "--out",
+            str(out),
+        ]
+        environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+        options = ["--engine", engine, "--workers", "2", "--device", "cpu"]
+        subprocess.run([*command, *options], env=environment, capture_output=True, check=True, timeout=240)
+        tables[engine] = out.read_text().splitlines()
+    assert len(tables["ray"]) == 151
+    assert tables["ray"] == tables["local"]
