@@ -24,6 +24,7 @@ ORDER = (
     "sweep",
     "report",
     "reproduction",
+    "doctor",
     "terminal",
     "live",
     "cli",

@@ -11,9 +11,11 @@ from cyclopts import App
 from pellucid import __version__
 from pellucid.cli import (
     compare,
+    completion,
     demo,
     detect,
     detector,
+    doctor,
     gallery,
     latents,
     live,
@@ -48,6 +50,8 @@ app.command(same.same)
 app.command(sweep.sweep)
 app.command(reproduce.reproduce)
 app.command(demo.demo)
+app.command(doctor.doctor)
+app.command(completion.completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -47,6 +47,7 @@ from pellucid.training.interrupt import Interruptible
 from pellucid.training.memory import keep_freed_memory
 from pellucid.training.metrics_log import METRICS, append_metrics, cut_metrics
 from pellucid.training.pace import Clock, Meter, passes
+from pellucid.training.precision import resolve_precision
 from pellucid.training.preview import write_preview
 from pellucid.training.sampler import Sampler, generator_for
 
@@ -91,15 +92,6 @@ class Trained:
     model: Model
     finished: bool
     steps: int
-
-
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the processor multiplies it natively: a fixed property, so runs repeat."""
-    if precision == "auto":
-        on_cpu = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        fast = {"cpu": on_cpu, "cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(False)}
-        return torch.bfloat16 if fast.get(device.type, False) else torch.float32
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def learning_rate_at(config: TrainingConfig, fraction: float) -> float:
