@@ -347,17 +347,19 @@ class _Trainer:
 
 
 def refuse_existing_run(run: Path) -> None:
-    """Keep a run from being overwritten by a new one.
+    """Keep a run from being overwritten by a new one, and files from being taken for folders.
 
     Raises:
-        ConfigError: If `run` holds one.
+        ConfigError: If `run` holds one, or is or lies below a file.
     """
     if any((run / name).exists() for name in (CONFIG, CHECKPOINT, METRICS)):
         raise ConfigError(f"{run}: holds a run already. Go on with it by --resume, or choose another --out.")
+    there = next(place for place in (run, *run.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{run}: expected a folder to write, but {there} is a file. Choose another --out.")
 
 
 def _create(run: Path) -> None:
-    refuse_existing_run(run)
     try:
         (run / "training").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -403,8 +405,10 @@ def train(
     run = Path(run)
     with processes.together():
         if not resume and processes.leads:
-            _create(run)
+            refuse_existing_run(run)
         trainer = _Trainer(dataset, architecture, config, run, device, command, processes)
+        if not resume and processes.leads:
+            _create(run)
     if trainer.device.type == "cpu":
         keep_freed_memory()
     position = trainer.start(resume)
