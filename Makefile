@@ -1,12 +1,13 @@
 # make demo   set up, train on simulated people for about four minutes, explain what came out
 # make test   set up, run every test
 # make lint   format check, lint, types
+# make dist   wheel and source distribution, in dist/
 # make bench  training speed against a plain loop, some twelve minutes on an idle machine; FACES=folder of CelebA
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint docs torture bench
+.PHONY: demo test lint docs torture dist bench
 demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
@@ -31,6 +32,10 @@ torture: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -c 'from pellucid.cli import app; print(app.generate_docs(output_format="markdown").rstrip())' > docs/commands.md
+
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m hatchling build
 
 FACES ?= people
 bench: $(STAMP)

@@ -26,6 +26,7 @@ ORDER = (
     "sweep",
     "report",
     "reproduction",
+    "doctor",
     "terminal",
     "live",
     "cli",

@@ -1,10 +1,12 @@
 """Caches are written, damaged, raced for and abandoned in temporary folders."""
 
+import gc
 import json
 import multiprocessing
 import os
 import resource
 import shutil
+import weakref
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pellucid.data import workers
+from pellucid.data import cache, workers
 from pellucid.data.cache import Cached, cached
 from pellucid.data.images import Preprocessing, read_image
 from pellucid.data.source import Source
@@ -224,13 +226,47 @@ class Deadly(bytes):
         return os._exit, (9,)
 
 
-def test_worker_processes_give_the_same_images_in_the_same_order(tmp_path: Path, root: Path) -> None:
+def test_spawned_worker_processes_give_the_same_images_in_the_same_order(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, methods = multiprocessing.get_context, []
+    monkeypatch.setattr(
+        multiprocessing, "get_context", lambda method: methods.append(method) or context(method)
+    )
     folder = photographs(tmp_path / "photos", 100)
     (folder / "050.png").write_bytes(b"bad")
     source = find_source(folder)
     found = [cached(source, SMALL, root=root / str(workers), workers=workers) for workers in (1, 2)]
     assert np.array_equal(found[0].pixels, found[1].pixels)
     assert found[0].skipped == found[1].skipped
+    assert methods == ["spawn"]  # the only way that Windows, macOS and Linux have in common
+
+
+def test_a_system_that_renames_no_mapped_file_has_the_same_images(
+    source: Source, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = cached(source, SMALL, root=root.with_name("other"))
+    monkeypatch.setattr(cache, "RENAMES_MAPPED_FILES", False)
+    mapped: list[Path] = []
+    map_, rename = cache._map, Path.rename
+
+    def mapping(path: Path, *rest):
+        pixels = map_(path, *rest)
+        mapped.append(path)
+        weakref.finalize(pixels.base, mapped.remove, path)
+        return pixels
+
+    def renaming(path: Path, target: Path) -> Path:
+        gc.collect()
+        if any(path in held.parents for held in mapped):
+            raise PermissionError(13, "Access is denied", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(cache, "_map", mapping)
+    monkeypatch.setattr(Path, "rename", renaming)
+    found = cached(source, SMALL, root=root)
+    assert found.fingerprint == before.fingerprint
+    assert np.array_equal(found.pixels, before.pixels)
 
 
 @FORKS

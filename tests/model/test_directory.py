@@ -167,7 +167,7 @@ def test_a_kill_between_the_writes_leaves_a_pair_that_loads(
 def test_a_missing_run_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="pellucid train"):
         read_config(tmp_path / "none")
-    with pytest.raises(PellucidError, match=r"config\.json"):
+    with pytest.raises(PellucidError, match="got an empty folder. Make one: pellucid train"):
         read_config(tmp_path)
 
 

@@ -11,9 +11,11 @@ from cyclopts import App
 from pellucid import __version__
 from pellucid.cli import (
     compare,
+    completion,
     demo,
     detect,
     detector,
+    doctor,
     export,
     features,
     gallery,
@@ -27,7 +29,8 @@ from pellucid.cli import (
     train,
     traverse,
 )
-from pellucid.errors import PellucidError
+from pellucid.cli.mistakes import in_one_line
+from pellucid.cli.printing import print_anything, write_nowhere
 
 app = App(
     name="pellucid",
@@ -52,24 +55,29 @@ app.command(sweep.sweep)
 app.command(export.export)
 app.command(reproduce.reproduce)
 app.command(demo.demo)
+app.command(doctor.doctor)
+app.command(completion.completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; a `PellucidError` is one line on stderr and exit code 2."""
+    """Run the command line; a mistake, or what the system refuses, is one line on stderr and exit code 2."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
+    print_anything()
     try:
-        app([token for token in tokens if token != "--debug"])
-    except PellucidError as error:
-        if debug:
-            raise
-        print(f"pellucid: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:  # a full disk, a folder that may not be written
-        if debug:
-            raise
-        print(f"pellucid: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
-        sys.exit(2)
+        try:
+            app([token for token in tokens if token != "--debug"], exit_on_error=False, print_error=False)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("\npellucid: stopped.", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        write_nowhere()
+        sys.exit(141)  # as a shell says of a program that SIGPIPE ended
+    except Exception as error:
+        line = in_one_line(error)
+        if line is None or debug:
+            raise
+        print(f"pellucid: {line}", file=sys.stderr)
+        sys.exit(2)

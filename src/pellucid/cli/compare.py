@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.printing import print_json
+from pellucid.cli.printing import print_json, print_table
 from pellucid.terminal import say
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _print(comparison: "Comparison") -> None:
         label = d.label + (" (nuisance)" if d.nuisance else "")
         numbers = (f"{d.a:.2f}", f"{d.b:.2f}", f"{d.raw:+.2f}", f"{d.posterior:+.1f}", f"{d.population:+.2f}")
         printed.add_row(label, *numbers)
-    console.print(printed, markup=False)
+    print_table(printed)
     console.print(
         "raw: B - A. posterior: in standard deviations of the encoder's doubt about both pictures. "
         "population: in standard deviations of the latent over many pictures.",

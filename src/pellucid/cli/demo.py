@@ -36,16 +36,14 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     from pellucid.training.loop import train as run_training
 
     run, mark = out / "people", out / "people" / _MARK
+    if run.exists() and not mark.exists():
+        raise ConfigError(f"{run}: expected an earlier demo to replace, got something else. Choose --out.")
+    dataset = open_dataset("people", limit=_TRAINED_ON)
+    config, architecture = settings_for(dataset, objective="beta-tcvae", minutes=minutes)
     if run.exists():
-        if not mark.exists():
-            raise ConfigError(
-                f"{run}: expected an earlier demo to replace, got something else. Choose --out."
-            )
         shutil.rmtree(run)
     run.mkdir(parents=True)
     mark.touch()
-    dataset = open_dataset("people", limit=_TRAINED_ON)
-    config, architecture = settings_for(dataset, objective="beta-tcvae", minutes=minutes)
     say(f"Training a beta-TCVAE on {dataset.description} for {minutes:g} minutes.")
     with training_bar() as watch:
         trained = run_training(dataset, architecture, config, run, on_progress=watch)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pellucid.cli.printing import print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar, spinner
 
@@ -83,7 +84,6 @@ def latents_record(cards: "Sequence[Card]", table: "LatentTable", images: int) -
 
 
 def _print_latents(cards: "Sequence[Card]", table: "LatentTable", images: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     printed = Table(
@@ -108,4 +108,4 @@ def _print_latents(cards: "Sequence[Card]", table: "LatentTable", images: int) -
         ]
         label = card.label + (f" ({', '.join(marks)})" if marks else "")
         printed.add_row(label, f"{card.kl:.2f}", f"{card.variance:.2f}", tracked)
-    Console().print(printed, markup=False)
+    print_table(printed)

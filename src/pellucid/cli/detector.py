@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.opening import MEASURED, held_out_split, open_images, open_own_images
-from pellucid.cli.printing import print_json
+from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.terminal import counting_bar, say, spinner
 
@@ -235,7 +235,6 @@ def _draw(
 
 
 def _print(studied: "Study") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     first = studied.evaluations[0]
@@ -255,7 +254,7 @@ def _print(studied: "Study") -> None:
             for positive in ("normal", "anomalous")
         ]
         printed.add_row(evaluation.name, *cells)
-    Console().print(printed, markup=False)
+    print_table(printed)
     print(
         f"At its threshold, on images that it was not fitted on: {studied.found:.1%} of the anomalous found, "
         f"{studied.false_alarms:.1%} of the normal flagged."

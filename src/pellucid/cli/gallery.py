@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.compare import current_knowledge
 from pellucid.cli.opening import open_images
-from pellucid.cli.printing import print_json
+from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar, say
 
@@ -142,7 +142,7 @@ def _print(shown: "Sequence[Match]", candidates: int, note: str) -> None:
             _sided(match.reasons, 1),
             _sided(match.reasons, -1),
         )
-    console.print(printed, markup=False)
+    print_table(printed)
     console.print(note, markup=False, highlight=False)
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pellucid.cli.describing import describe, latents_record
-from pellucid.cli.opening import open_run
+from pellucid.cli.opening import FEWEST, open_run, rows_to_measure
 from pellucid.cli.printing import print_json
+from pellucid.errors import ConfigError
 
 
 def latents(
@@ -30,6 +31,12 @@ def latents(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     model, dataset, rows = open_run(run, data, skip, limit, device)
+    if len(rows) < FEWEST:  # what is stored of the latents would be overwritten by nothing
+        if data is not None:
+            raise ConfigError(
+                f"{data}: expected at least {FEWEST} images to measure, got {len(rows)}. Name more."
+            )
+        rows = rows_to_measure(dataset)
     cards, table = describe(model, dataset, rows, suggest=suggest, quiet=json)
     if json:
         print_json(latents_record(cards, table, len(rows)))

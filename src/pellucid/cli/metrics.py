@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.opening import held_out_split, open_run
-from pellucid.cli.printing import print_json
+from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, DataError
 from pellucid.terminal import counting_bar
 
@@ -144,7 +144,9 @@ def _known(dataset: "Dataset", rows: Any, wanted: str | None) -> _Known:
         known.names[index]: fault for index, fault in zip(chosen, faults, strict=True) if fault is not None
     }
     if not kept:
-        reasons = "; ".join(f"{name} is {fault}" for name, fault in left_out.items())
+        reasons = "; ".join(f"{name} is {fault}" for name, fault in list(left_out.items())[:3])
+        if len(left_out) > 3:
+            reasons += f"; and so on for {len(left_out) - 3} more"
         raise DataError(f"expected a factor that is known and varies on {len(rows):,} images, but {reasons}.")
     return _Known(
         rows=rows,
@@ -238,7 +240,7 @@ def _print_scores(scores: "Sequence[Score]", known: _Known, where: str, latents:
     for score in scores:
         printed.add_row(score.name, f"{score.value:.3f}", f"{score.low:.3f}-{score.high:.3f}")
     console = Console()
-    console.print(printed, markup=False)
+    print_table(printed)
     lines = [
         f"On {len(known.rows):,} {where}; {len(latents.records)} latents; {_counted(len(known.names))}: "
         f"{', '.join(known.names)}.",
@@ -271,7 +273,7 @@ def _print_factors(
             f"{gap.gaps[index]:.2f}",
         )
     console = Console()
-    console.print(printed, markup=False)
+    print_table(printed)
     console.print(
         "it knows: share of the factor's entropy that the latent tells, in 20 bins. by chance: what the best "
         "latent knows of shuffled images. gap: how far it is ahead of the next latent.",

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MEASURED = 10_000
 """Images that latents are measured on at most: plenty for every number shown, and seconds to encode."""
 
+FEWEST = 10
+"""Images below which activity and correlations say nothing."""
+
 
 def open_training_data(
     data: str,
@@ -78,6 +81,15 @@ def open_run(
     model = load(run, device=device)
     dataset = open_own_images(model) if data is None else open_images(model, data, skip, limit)
     return model, dataset, dataset.rows(held_out_split(model, dataset), at_most=MEASURED)
+
+
+def rows_to_measure(dataset: "Dataset") -> Any:
+    """The held-out images; of a set so small that they say nothing, all images."""
+    rows = dataset.rows("held-out", at_most=MEASURED)
+    if len(rows) >= FEWEST:
+        return rows
+    say(f"Held out are only {len(rows)}: the latents are measured on all images, learned ones too.")
+    return dataset.rows("all", at_most=MEASURED)
 
 
 def held_out_split(model: "Model", dataset: "Dataset") -> Literal["held-out", "all"]:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.printing import print_json
+from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import DataError
 from pellucid.terminal import counting_bar, say, spinner, training_bar
 
@@ -67,7 +67,6 @@ def reproduce(
 
 
 def _print(done: "Reproduction") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from pellucid.reproduction.exhibit import numbered
@@ -85,7 +84,7 @@ def _print(done: "Reproduction") -> None:
             claim.finding,
             end_section=True,
         )
-    Console().print(printed, markup=False)
+    print_table(printed)
     if done.missing:
         print(f"Not computed yet: {', '.join(done.missing)}.")
     print(f"Report: {done.out / PAGE}     Numbers: {done.out / RESULTS}")

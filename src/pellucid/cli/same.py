@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.cli.opening import open_images
-from pellucid.cli.printing import print_json
+from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar
 
@@ -106,7 +106,7 @@ def _print(known: "Known", table: "LatentTable") -> None:
         rates = model.rates
         printed.add_row(evidence, f"{rates.auc:.3f}", f"{rates.equal_error:.1%}", f"{rates.accepted:.1%}")
     console = Console()
-    console.print(printed, markup=False)
+    print_table(printed)
     rates = known.identity.rates
     console.print(
         f"On {rates.same_pairs:,} pairs of one identity and {rates.different_pairs:,} of strangers, of "

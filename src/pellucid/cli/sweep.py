@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pellucid.cli.opening import open_training_data
-from pellucid.cli.printing import print_json
+from pellucid.cli.printing import print_json, print_table
 from pellucid.terminal import counting_bar, say, spinner, training_bar
 
 if TYPE_CHECKING:
@@ -203,7 +203,6 @@ def _duration(minutes: float) -> str:
 
 
 def _print_sweep(sweep: "Sweep") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from pellucid.sweep.scoring import LABELS
@@ -225,7 +224,7 @@ def _print_sweep(sweep: "Sweep") -> None:
                 style="bold" if chosen else None,
                 end_section=result is sweep.at(value)[-1],
             )
-    Console().print(printed, markup=False)
+    print_table(printed)
     for name, why in sweep.failures.items():
         print(f"{name} is left out: {why}")
     print(f"* {sweep.choice.reason}" if sweep.choice.run else sweep.choice.reason)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pellucid.cli.describing import describe
-from pellucid.cli.opening import MEASURED, open_training_data
+from pellucid.cli.opening import open_training_data, rows_to_measure
+from pellucid.errors import ConfigError
 from pellucid.terminal import mute, say, training_bar
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def train(
     from pellucid.training.loop import train as run_training
 
     if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"--threads: expected 1 or more, got {threads}. Leave it out.")
         torch.set_num_threads(threads)
     if steps is None and epochs is None and minutes is None:
         minutes = 20.0
@@ -181,7 +184,7 @@ def train(
         return
     if trained.steps == most:
         say(f"Ended after {config.most_epochs:g} passes; --most-epochs allows more.")
-    describe(trained.model, dataset, dataset.rows("held-out", at_most=MEASURED), suggest=False)
+    describe(trained.model, dataset, rows_to_measure(dataset), suggest=False)
     say(f"\nNext: pellucid latents {out}     pellucid traverse {out} --out traversal.png")
 
 

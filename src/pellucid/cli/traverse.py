@@ -42,6 +42,8 @@ def traverse(
     from pellucid.model.predictor import load
     from pellucid.report.figures import save_traversal
 
+    if seeds < 1:
+        raise ConfigError(f"--seeds: expected 1 or more, got {seeds}. Leave it out for 8.")
     model = load(run, device=device)
     table = read_latents(run, model.latents)
     chosen = [table.find(text) for text in latent or []]

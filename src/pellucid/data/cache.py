@@ -31,6 +31,7 @@ from pellucid.errors import DataError
 
 VERSION = 1
 MAX_INDEX_BYTES = 2**30
+RENAMES_MAPPED_FILES = os.name != "nt"  # Windows refuses to move a folder of which a file is mapped
 
 Progress = Callable[[int, int], None]
 
@@ -85,8 +86,13 @@ def cached(
         own = _open(directory, source, preprocessing)
         if own is None:
             raise DataError(f"{printable(root)}: what was written cannot be read back. Check the disk.")
+        if not RENAMES_MAPPED_FILES:
+            own = None
         _publish(directory, place, lambda: _open(place, source, preprocessing) is not None)
-        return _open(place, source, preprocessing) or own
+        found = _open(place, source, preprocessing) or own
+        if found is None:
+            raise DataError(f"{printable(root)}: the cache was replaced while it was opened. Try again.")
+        return found
 
 
 def _key(source: Source, preprocessing: Preprocessing) -> str:

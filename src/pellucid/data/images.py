@@ -17,6 +17,7 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
+from pellucid.data.paths import printable as printable
 from pellucid.errors import ConfigError, ImageError, PellucidError
 
 Crop = Literal["whole", "center", "celeba"]
@@ -82,14 +83,6 @@ class Preprocessing:
             if isinstance(value, bool) or value not in choices or type(value) is not type(choices[0]):
                 expected = ", ".join(map(str, choices))
                 raise ConfigError(f"{name}: expected one of {expected}, got {value!r}. Choose one of them.")
-
-
-def printable(path: Path | str) -> str:
-    """A path as one line of text, with whatever cannot be printed escaped."""
-    text = str(path)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def decode(source: Path | bytes) -> Image.Image:

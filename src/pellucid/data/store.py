@@ -1,6 +1,5 @@
 """Open any source of images as one `Dataset`."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pellucid.data.builtin import BUILTIN, open_builtin
 from pellucid.data.cache import Cached, Progress, cached
 from pellucid.data.dataset import TEST, TRAIN, VALIDATION, Dataset, balanced, name_positions, row_positions
 from pellucid.data.images import Crop, Preprocessing
+from pellucid.data.paths import cache_folder
 from pellucid.data.source import RowNames, Source
 from pellucid.data.sources import find_source
 from pellucid.errors import ConfigError
@@ -67,7 +67,7 @@ def open_dataset(
     preprocessing = Preprocessing(size, 3 if channels is None else channels, crop or "center")
     source = find_source(Path(data).expanduser(), skip=skip, limit=limit)
     preprocessing = replace(preprocessing, channels=channels or source.channels, crop=crop or source.crop)
-    stored = cached(source, preprocessing, root=cache or _root(), workers=workers, progress=progress)
+    stored = cached(source, preprocessing, root=cache or cache_folder(), workers=workers, progress=progress)
     origin: dict[str, str | int | None] = {
         "source": str(Path(data).expanduser().resolve()),
         "skip": skip,
@@ -94,10 +94,6 @@ def open_prepared(
         limit=limit,
         progress=progress,
     )
-
-
-def _root() -> Path:
-    return Path(os.environ.get("PELLUCID_CACHE") or Path.home() / ".cache" / "pellucid").expanduser()
 
 
 def _dataset(

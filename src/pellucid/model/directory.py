@@ -81,6 +81,23 @@ def _take(content: dict[str, Any], key: str, kind: type, path: Path) -> Any:
     return value
 
 
+def _instead(directory: Path) -> str:
+    if not os.path.lexists(directory):
+        return "nothing there"
+    if not directory.is_dir():
+        return "a file"
+    return f"a folder without {CONFIG}" if any(directory.iterdir()) else "an empty folder"
+
+
+def _meant(directory: Path) -> str:
+    """The run that stands above or below what was named, or how to make one."""
+    near = [directory.parent] if directory.is_file() and (directory.parent / CONFIG).is_file() else []
+    near += sorted(config.parent for config in directory.glob(f"*/{CONFIG}"))[:3]
+    if near:
+        return f"Did you mean {' or '.join(map(str, near))}?"
+    return "Make one: pellucid train DATA --out RUN."
+
+
 def read_config(directory: Path) -> tuple[ModelConfig, list[str]]:
     """Read and check config.json; nothing is allocated by what it says.
 
@@ -91,8 +108,10 @@ def read_config(directory: Path) -> tuple[ModelConfig, list[str]]:
         RunError: If it is missing, damaged, from a newer version, or says what Pellucid does not know.
     """
     path = directory / CONFIG
-    if not directory.is_dir():
-        raise RunError(f"{directory}: expected the folder of a run. Make one: pellucid train DATA --out RUN.")
+    if not path.is_file():
+        raise RunError(
+            f"{directory}: expected the folder of a run, got {_instead(directory)}. {_meant(directory)}"
+        )
     content = read_sealed(path)
     if content.pop("format", None) != FORMAT:
         raise RunError(f"{path}: expected the format {FORMAT!r}. This is not a model of Pellucid's.")

@@ -6,6 +6,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,11 @@ def write_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:  # tells of the file that was meant
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
@@ -84,6 +88,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path}: expected JSON, but {error}. Restore it from a copy, or train again."
         ) from error
+    if isinstance(content, dict) and seal is None:
+        raise RunError(f"{path}: expected a file of Pellucid's, which has a checksum, got one without.")
     if not intact:
         raise RunError(
             f"{path}: its checksum does not fit its content. Restore it from a copy, or train again."

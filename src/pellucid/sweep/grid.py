@@ -14,7 +14,8 @@ from pellucid.model.directory import CONFIG, read_config
 from pellucid.model.predictor import resolve_device
 from pellucid.training.checkpoint import CHECKPOINT, read_settings
 from pellucid.training.config import TrainingConfig, settings_of
-from pellucid.training.loop import Progress, resolve_precision, train
+from pellucid.training.loop import Progress, train
+from pellucid.training.precision import resolve_precision
 
 MAX_RUNS = 1000
 SETTINGS: Mapping[str, str] = {

@@ -96,9 +96,12 @@ def write_checkpoint(run: Path, learners: Learners, position: Position) -> None:
     try:
         write_file(run / CHECKPOINT, save(tensors, metadata))
     except OSError as error:
+        there = (run / CHECKPOINT).exists()
+        then = "the last one is intact" if there else "there is none yet"
+        advice = "then go on with --resume" if there else "or choose another --out"
         raise TrainingError(
-            f"{run / CHECKPOINT}: cannot be written ({error.strerror or error}); the last one is intact. "
-            "Free some space, then go on with --resume."
+            f"{run / CHECKPOINT}: cannot be written ({error.strerror or error}); {then}. "
+            f"Free some space, {advice}."
         ) from error
 
 

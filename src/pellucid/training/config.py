@@ -59,13 +59,15 @@ class TrainingConfig:
     validations: int = 20
 
     def __post_init__(self) -> None:
-        budgets = [value for value in (self.steps, self.epochs, self.minutes) if value is not None]
+        named = {"steps": self.steps, "epochs": self.epochs, "minutes": self.minutes}
+        budgets = {name: value for name, value in named.items() if value is not None}
         if len(budgets) != 1:
             raise ConfigError(f"expected one of steps, epochs and minutes, got {len(budgets)}.")
-        _within("the budget", budgets[0], 0, 1e12)
+        for name, value in budgets.items():
+            _within(name, value, 1 if name == "steps" else 1e-9, 1e12)
         _within("most_epochs", 1 if self.most_epochs is None else self.most_epochs, 1e-9, 1e12)
         _within("batch_size", self.batch_size, 2, 1 << 20)
-        _within("learning_rate", self.learning_rate, 0, 10)
+        _within("learning_rate", self.learning_rate, 1e-12, 10)
         _within("warm_up", self.warm_up, 0, 0.9)
         _within("alignments", self.alignments, 0, 10_000)
         if self.alignments and self.objective.name == "factor-vae":
@@ -91,7 +93,7 @@ class TrainingConfig:
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # also refuses nan
-        raise ConfigError(f"{name}: expected {low:g} to {high:g}, got {value}.")
+        raise ConfigError(f"{name}: expected {low:g} to {high:g}, got {value}. Change it.")
 
 
 def settings_of(

@@ -47,6 +47,7 @@ from pellucid.training.interrupt import Interruptible
 from pellucid.training.memory import keep_freed_memory
 from pellucid.training.metrics_log import METRICS, append_metrics, cut_metrics
 from pellucid.training.pace import Clock, Meter, passes
+from pellucid.training.precision import resolve_precision
 from pellucid.training.preview import write_preview
 from pellucid.training.sampler import Sampler, generator_for
 
@@ -91,15 +92,6 @@ class Trained:
     model: Model
     finished: bool
     steps: int
-
-
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the processor multiplies it natively: a fixed property, so runs repeat."""
-    if precision == "auto":
-        on_cpu = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        fast = {"cpu": on_cpu, "cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(False)}
-        return torch.bfloat16 if fast.get(device.type, False) else torch.float32
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def learning_rate_at(config: TrainingConfig, fraction: float) -> float:
@@ -355,17 +347,19 @@ class _Trainer:
 
 
 def refuse_existing_run(run: Path) -> None:
-    """Keep a run from being overwritten by a new one.
+    """Keep a run from being overwritten by a new one, and files from being taken for folders.
 
     Raises:
-        ConfigError: If `run` holds one.
+        ConfigError: If `run` holds one, or is or lies below a file.
     """
     if any((run / name).exists() for name in (CONFIG, CHECKPOINT, METRICS)):
         raise ConfigError(f"{run}: holds a run already. Go on with it by --resume, or choose another --out.")
+    there = next(place for place in (run, *run.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{run}: expected a folder to write, but {there} is a file. Choose another --out.")
 
 
 def _create(run: Path) -> None:
-    refuse_existing_run(run)
     try:
         (run / "training").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -411,8 +405,10 @@ def train(
     run = Path(run)
     with processes.together():
         if not resume and processes.leads:
-            _create(run)
+            refuse_existing_run(run)
         trainer = _Trainer(dataset, architecture, config, run, device, command, processes)
+        if not resume and processes.leads:
+            _create(run)
     if trainer.device.type == "cpu":
         keep_freed_memory()
     position = trainer.start(resume)
