@@ -27,7 +27,7 @@ from pellucid.latents.names import LatentTable, rename
 from pellucid.latents.traverse import traverse_latents
 from pellucid.report.card import card_figure
 from pellucid.report.comparison import comparison_figure
-from pellucid.report.displays import show
+from pellucid.report.displays import _FIGURES, show
 from pellucid.report.explanation import explanation_figure
 from pellucid.report.grids import traversal_figure
 
@@ -149,7 +149,7 @@ def test_latents_are_a_table_in_which_hostile_names_are_text() -> None:
     assert page.tags == {"table", "thead", "tbody", "tr", "th", "td", "p"}
     assert f"z0 {HOSTILE}" in page.cells
     assert "suggested; </td><script>alert(2)</script> AUC 0.90" in page.cells
-    assert page.cells[-1] == "1 of 4 latents are inactive."
+    assert page.cells[-1] == "1 of 4 latents is inactive."
 
 
 def test_the_table_says_what_was_measured_and_nothing_of_what_was_not() -> None:
@@ -215,3 +215,7 @@ def test_ipython_shows_pictures_tables_and_lines(results: Results) -> None:
     assert set(shown) == {"text/html", "text/plain"}
     assert "<img" not in shown["text/html"]
     assert shown["text/plain"].startswith("3 of 4 latents are active: ")
+
+
+def test_every_result_that_shows_itself_has_a_figure() -> None:
+    assert set(Drawn.__subclasses__()) == set(_FIGURES)

@@ -109,7 +109,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     Drawing: lambda drawing: drawing.words,
     Explanation: lambda explanation: f"{explanation.name}: {explanation.sentence}",
     LatentTable: lambda table: _table_words(table),
-    Traversal: lambda traversal: f"{traversal.title}: {', '.join(traversal.labels)}",
+    Traversal: lambda traversal: f"{traversal.title}: {'; '.join(traversal.labels)}",
 }
 
 
@@ -129,7 +129,8 @@ def html(table: LatentTable) -> str:
     rows = "".join(_row(table, table.records[latent]) for latent in shown)
     heads = "".join(f"<th>{head}</th>" for head in ("latent", "KL, nats", "variance", "what is known"))
     hidden = len(table.records) - len(shown)
-    note = "" if not hidden else f"<p>{hidden} of {len(table.records)} latents are inactive.</p>"
+    silent = f"{hidden} of {len(table.records)} latents {'is' if hidden == 1 else 'are'} inactive."
+    note = f"<p>{silent}</p>" if hidden else ""
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"
 
 
