@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint docs torture bench
+.PHONY: demo test lint docs notebooks torture bench
 demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
@@ -31,6 +31,11 @@ torture: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -c 'from pellucid.cli import app; print(app.generate_docs(output_format="markdown").rstrip())' > docs/commands.md
+
+# trains the model of docs/notebooks unless it is there, then executes both in place
+notebooks: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
+	$(BIN)/python docs/notebooks/execute.py
 
 FACES ?= people
 bench: $(STAMP)
