@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint docs torture dist bench
+.PHONY: demo test lint docs notebooks torture dist bench
 demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
@@ -36,6 +36,11 @@ docs: $(STAMP)
 dist: $(STAMP)
 	rm -rf dist
 	$(BIN)/python -m hatchling build
+
+# trains the model of docs/notebooks unless it is there, then executes both in place
+notebooks: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
+	$(BIN)/python docs/notebooks/execute.py
 
 FACES ?= people
 bench: $(STAMP)

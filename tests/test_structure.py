@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "pellucid"
 ORDER = (
     "errors",
+    "drawn",
     "data",
     "model",
     "objective",

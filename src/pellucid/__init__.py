@@ -26,6 +26,7 @@ _HOME = {
     "read_latents": "pellucid.latents.names",
     "reconstruction_losses": "pellucid.objective.reconstruction",
     "save_detector": "pellucid.anomaly.storage",
+    "show": "pellucid.report.displays",
     "train": "pellucid.training.loop",
 }
 
@@ -47,6 +48,7 @@ __all__ = [
     "read_latents",
     "reconstruction_losses",
     "save_detector",
+    "show",
     "train",
 ]
 
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from pellucid.model.predictor import Model, load
     from pellucid.objective.objectives import Objective
     from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
+    from pellucid.report.displays import show
     from pellucid.training.config import TrainingConfig
     from pellucid.training.loop import train
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from pellucid.anomaly.verdict import Verdict
+from pellucid.drawn import Drawn
 from pellucid.objective.ssim import WINDOW, ssim_map
 
 
@@ -64,7 +65,7 @@ class Counterfactual:
 
 
 @dataclass(frozen=True)
-class Explanation(Verdict):
+class Explanation(Verdict, Drawn):
     """A verdict on one image with every reason for it.
 
     Attributes:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from pellucid.comparison.same import SameModel
+from pellucid.drawn import Drawn
 from pellucid.errors import ImageError, LatentError
 from pellucid.latents.names import LatentTable, table_of
 from pellucid.model.predictor import Images, Model
@@ -59,7 +60,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Drawn):
     """Two pictures compared.
 
     Attributes:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
+from pellucid.drawn import Drawn
 from pellucid.errors import DataError
 from pellucid.latents.activity import Codes, measure_activity
 from pellucid.latents.names import LatentTable, with_activity
@@ -21,7 +22,7 @@ _RESPONSE_SEEDS = 16
 
 
 @dataclass(frozen=True)
-class Card:
+class Card(Drawn):
     """All there is to know of one latent.
 
     Attributes:

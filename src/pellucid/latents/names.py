@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
+from pellucid.drawn import Tabled
 from pellucid.errors import LatentError, RunError
 from pellucid.latents.activity import Activity
 from pellucid.latents.tracking import Tracking
@@ -59,7 +60,7 @@ class LatentRecord:
 
 
 @dataclass(frozen=True)
-class LatentTable:
+class LatentTable(Tabled):
     """All latents of a model, in the order of their numbers.
 
     Attributes:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from pellucid.drawn import Drawn
 from pellucid.errors import ConfigError, LatentError
 from pellucid.latents.names import LatentTable
 from pellucid.model.predictor import Model
@@ -16,7 +17,7 @@ MAX_STEPS = 200
 
 
 @dataclass(frozen=True)
-class Traversal:
+class Traversal(Drawn):
     """A table of images: along each row one latent goes from low to high.
 
     Attributes:

@@ -107,6 +107,21 @@ def _write_label(sheet: Sheet, name: list[str], note: str, right: float, middle:
         sheet.text(text, right, middle + offset, points, color=color, bold=bold, ha="right", va="center")
 
 
+def images_figure(images: Float[Tensor, "image channel height width"], *, columns: int = 8) -> Figure:
+    """Images as they come, `columns` to a row."""
+    size = images.shape[2]
+    cell, columns = size * cell_factor(size), min(columns, len(images))
+    dpi, thin = cell / CELL_INCHES, max(2, cell // 32)
+    margin, rows = round(_MARGIN * dpi / 72), -(-len(images) // columns)
+    cells = opaque(images, cell_factor(size))
+    sheet = Sheet(2 * margin + columns * (cell + thin) - thin, 2 * margin + rows * (cell + thin) - thin, dpi)
+    for row in range(rows):
+        part = cells[None, row * columns : (row + 1) * columns]
+        gaps = [thin] * (part.shape[1] - 1)
+        sheet.picture(mosaic(part, thin, gaps), margin, margin + row * (cell + thin))
+    return sheet.figure
+
+
 def reconstructions_figure(
     originals: Float[Tensor, "image channel height width"],
     reconstructions: Float[Tensor, "image channel height width"],
