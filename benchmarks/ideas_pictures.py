@@ -5,11 +5,14 @@ python benchmarks/ideas_pictures.py RUN
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float64
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
@@ -22,14 +25,14 @@ BLUE, RED, GREY, PALE = "#2f6db5", "#c8503c", "#777777", "#dddddd"
 DETAIL = slice(26, 34)
 
 
-def plain(axes, **labels: str):
+def plain(axes: Axes, **labels: Any) -> Axes:
     """Axes without a frame on the right and on top."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(**labels)
     return axes
 
 
-def shown(axes, image: torch.Tensor, title: str = "") -> None:
+def shown(axes: Axes, image: torch.Tensor, title: str = "") -> None:
     """A picture [channel height width], each pixel a square."""
     axes.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest", vmin=0, vmax=1)
     axes.set_xticks([])
@@ -55,9 +58,7 @@ def numbers(image: torch.Tensor) -> Figure:
     return figure
 
 
-def _frame(corner: float, side: int):
-    from matplotlib.patches import Rectangle
-
+def _frame(corner: float, side: int) -> Rectangle:
     return Rectangle((corner, corner), side, side, fill=False, edgecolor=RED, linewidth=1.5)
 
 
