@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint docs notebooks torture dist bench
+.PHONY: demo test lint docs site notebooks torture dist bench
 demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
@@ -32,6 +32,12 @@ torture: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -c 'from pellucid.cli import app; print(app.generate_docs(output_format="markdown").rstrip())' > docs/commands.md
+	$(BIN)/python docs/api.py > docs/api.md
+
+# the same pages as a site in site/; fails on a link that leads nowhere
+site: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 dist: $(STAMP)
 	rm -rf dist

@@ -1,5 +1,6 @@
 import ast
 import importlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,17 @@ def test_public_functions_and_classes_have_docstrings() -> None:
 def test_every_command_is_documented_as_it_is() -> None:
     documented = (ROOT / "docs" / "commands.md").read_text()
     assert documented == app.generate_docs(output_format="markdown").rstrip() + "\n", "run: make docs"
+
+
+def test_the_python_interface_is_documented_as_it_is() -> None:
+    spec = importlib.util.spec_from_file_location("api", ROOT / "docs" / "api.py")
+    assert spec is not None
+    assert spec.loader is not None
+    api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(api)
+    documented = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert documented == api.reference(), "run: make docs"
+    assert [name for name in pellucid.__all__ if f"\n### {name}\n" not in documented] == ["LOSSES"]
 
 
 def test_nothing_that_is_loaded_can_run() -> None:
