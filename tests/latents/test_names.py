@@ -27,6 +27,8 @@ from pellucid.latents.names import (
 from pellucid.latents.tracking import Tracking
 from pellucid.model.sealed import read_sealed, write_sealed
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 @pytest.fixture
 def table() -> LatentTable:
@@ -352,7 +354,7 @@ def test_mutated_files_are_refused_or_say_the_same(table: LatentTable, tmp_path:
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latents.json").mkdir()
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match="plain file"):
         read_latents(tmp_path, 4)
 
 

@@ -131,7 +131,8 @@ def test_paths_are_a_table_and_nothing_else(live: Any) -> None:
     assert live.ask("DELETE", "/state")[0] == 405
 
 
-def test_a_flood_that_nobody_reads_leaves_memory_flat_and_others_served(live: Any) -> None:
+@pytest.mark.torture(5_000, 50_000)
+def test_a_flood_that_nobody_reads_leaves_memory_flat_and_others_served(live: Any, rounds: int) -> None:
     frame = pack({"kind": "frame", "number": 1, "side": 128, "held": {}, "judge": True}, bytes(3 * 128 * 128))
     headers = {"Cookie": live.own["Cookie"]}
     address, origin = f"ws://{live.host}/stream", live.own["Origin"]
@@ -139,7 +140,7 @@ def test_a_flood_that_nobody_reads_leaves_memory_flat_and_others_served(live: An
     with connect(
         address, origin=origin, additional_headers=headers, compression=None, max_queue=1, close_timeout=0.1
     ) as flood:
-        for _ in range(5000):
+        for _ in range(rounds):
             flood.send(frame)
         assert live.memory - before < 100_000_000
         with connect(address, origin=origin, additional_headers=headers, compression=None) as other:

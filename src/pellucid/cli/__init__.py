@@ -27,6 +27,8 @@ from pellucid.cli import (
 )
 from pellucid.errors import PellucidError
 
+_LONGEST = 2_000
+
 app = App(
     name="pellucid",
     version=__version__,
@@ -59,13 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PellucidError as error:
         if debug:
             raise
-        print(f"pellucid: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(2)
     except OSError as error:  # a full disk, a folder that may not be written
         if debug:
             raise
-        print(f"pellucid: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        _complain(f"{error.filename or 'a file'}: {error.strerror or error}.")
         sys.exit(2)
     except KeyboardInterrupt:
         print("\npellucid: stopped.", file=sys.stderr)
         sys.exit(130)
+
+
+def _complain(text: str) -> None:
+    """One line whatever a file of somebody else's has put into it: names may move a terminal's cursor."""
+    if not text.isprintable():
+        from pellucid.data.images import printable
+
+        text = printable(text)
+    print(f"pellucid: {text if len(text) <= _LONGEST else text[:_LONGEST] + ' …'}", file=sys.stderr)

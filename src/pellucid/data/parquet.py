@@ -22,6 +22,8 @@ from pellucid.data.source import (
 from pellucid.errors import ConfigError, DataError, MissingExtraError
 
 MAX_ROW_GROUP_BYTES = 8 * 2**30
+BOMB_BYTES = 64 * 2**20
+BOMB_RATIO = 100
 
 
 def parquet(path: Path, skip: int, limit: int | None) -> Source:
@@ -86,7 +88,18 @@ def _holds_pictures(type_: Any) -> bool:
 
 
 def _check_row_groups(path: Path, file: Any) -> int:
-    sizes = [file.metadata.row_group(at).total_byte_size for at in range(file.metadata.num_row_groups)]
+    groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
+    sizes = [group.total_byte_size for group in groups]
+    packed = [
+        sum(group.column(column).total_compressed_size for column in range(group.num_columns))
+        for group in groups
+    ]
+    for size, small in zip(sizes, packed, strict=True):
+        if size > BOMB_BYTES and size > BOMB_RATIO * max(small, 1):
+            raise DataError(
+                f"{printable(path)}: expected pictures, which hardly shrink when packed, got {size:,} bytes "
+                f"packed into {small:,}. Rewrite it without compression."
+            )
     if max(sizes, default=0) > MAX_ROW_GROUP_BYTES:
         limit = MAX_ROW_GROUP_BYTES // 2**30
         raise DataError(
