@@ -89,7 +89,7 @@ def test_the_whole_run_can_be_used(whole_run: Path) -> None:
     assert use(whole_run)[1]["said"]["verdict"]["verdict"] in ("normal", "anomalous")
 
 
-@pytest.mark.torture(25, 4000)
+@pytest.mark.torture(25, 2000)
 def test_flipped_and_cut_files_of_a_run_are_refused_or_say_the_same(
     whole_run: Path, copy: Path, rounds: int
 ) -> None:
@@ -175,7 +175,7 @@ def lie(content: dict[str, Any], chance: random.Random) -> None:
             container[key] = chance.choice(LIES)
 
 
-@pytest.mark.torture(50, 6000)
+@pytest.mark.torture(50, 2000)
 def test_well_sealed_lies_are_refused_or_can_be_used(copy: Path, rounds: int) -> None:
     chance, refused, used = random.Random(0), 0, 0
     originals = {name: (copy / name).read_bytes() for name in JSON}
@@ -210,7 +210,7 @@ def reseal_beside(run: Path, stem: str, content: bytes) -> None:
     write_sealed(run / f"{stem}.json", record)
 
 
-@pytest.mark.torture(25, 4000)
+@pytest.mark.torture(25, 2000)
 @pytest.mark.parametrize("stem", ["typical", "detector"])
 def test_lies_in_arrays_with_a_digest_that_fits_are_refused_or_can_be_used(
     copy: Path, stem: str, rounds: int
