@@ -16,7 +16,7 @@ def rows() -> list[tuple[int, str, str, str]]:
     return [(int(number), *(cell.strip() for cell in cells)) for number, *cells in found]
 
 
-def tests_in(file: Path) -> set[str]:
+def names_of_tests(file: Path) -> set[str]:
     """The tests of a file, which is read and not run."""
     body = ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []
     return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
@@ -33,7 +33,9 @@ def test_every_promise_names_tests_that_exist() -> None:
         named = TEST.findall(cell)
         assert named, f"promise {number} names no test"
         assert cell.count("tests/") == len(named), f"promise {number} names a test in another form"
-        missing += [f"{number}: {file}::{test}" for file, test in named if test not in tests_in(ROOT / file)]
+        missing += [
+            f"{number}: {file}::{test}" for file, test in named if test not in names_of_tests(ROOT / file)
+        ]
     assert not missing
 
 

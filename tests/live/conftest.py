@@ -124,7 +124,7 @@ class Live:
         self, method: str, path: str, body: bytes = b"", *, without: tuple[str, ...] = (), **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content of an answer; `headers` replace those of the page."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = {**self.own, **{name.replace("_", "-"): value for name, value in headers.items()}}
         connection.putrequest(method, path, skip_host=True)
         for name, value in sent.items():
@@ -171,6 +171,6 @@ def live(measured_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield running
     assert process.poll() is None, "the server has died"
     process.terminate()
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert running.token not in output + errors
     assert "Traceback" not in errors

@@ -159,7 +159,7 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # weights may still be mapped
 
 
 @pytest.mark.torture(0, 20)
