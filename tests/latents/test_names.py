@@ -287,6 +287,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "number for a mark": ({}, {"nuisance": 1}),
     "no mark": ({}, {"nuisance": None}),
     "range turned round": ({}, {"low": 1.0, "high": -1.0}),
+    "variance below 0": ({}, {"variance": -1.0}),
     "half a range": ({}, {"low": 1.0}),
 }
 
