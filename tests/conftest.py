@@ -2,15 +2,17 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from jaxtyping import install_import_hook
+import jaxtyping
 
-install_import_hook("pellucid", "shape_checker.check")
+jaxtyping.install_import_hook("pellucid", "shape_checker.check")
 
+import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -19,12 +21,37 @@ from pellucid.data.dataset import Dataset  # noqa: E402
 from pellucid.data.store import open_dataset  # noqa: E402
 
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("slow machine", deadline=None)
+hypothesis.settings.load_profile("slow machine")
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the cache of the person who runs it."""
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a test of `@pytest.mark.torture(usually, tortured)` tries: the second by `pytest -m torture`.
+
+    0 skips it.
+    """
+    mark = request.node.get_closest_marker("torture")
+    assert mark is not None
+    usually, tortured = mark.args
+    count: int = tortured if request.config.option.markexpr == "torture" else usually
+    if not count:
+        pytest.skip("long: make torture")
+    return count
+
+
+@pytest.fixture
+def as_installed() -> Iterator[None]:
+    """Without the checks of shapes and types: who runs Pellucid has none, so no lie may count on them."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 import ast
 import importlib
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,63 @@ def test_nothing_that_is_loaded_can_run() -> None:
 def test_importing_pellucid_and_its_command_line_loads_nothing_heavy() -> None:
     code = "import sys, pellucid.cli; print([m for m in ('torch', 'numpy', 'sklearn') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def third_party(module: Path) -> set[str]:
+    """The top packages that a module imports, wherever in the file it does."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"pellucid"}
+
+
+def test_dependencies_are_few_open_above_and_all_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = {re.split("[>=<~!; \\[]", line)[0] for line in project["dependencies"]}
+    optional = {
+        re.split("[>=<~!; \\[]", line)[0] for name, lines in extras.items() if name != "dev" for line in lines
+    }
+    assert len(needed) <= 16
+    for line in project["dependencies"] + [line for lines in extras.values() for line in lines]:
+        assert re.fullmatch(r"[a-z0-9-]+(\[\w+\])?>=[\d.]+", line), f"{line}: from a version on, and no end"
+    called = {"pillow": "PIL", "scikit-learn": "sklearn"}
+    imported = set().union(*map(third_party, PACKAGE.rglob("*.py")))
+    by_name = {"websockets"} if 'ws="websockets' in (PACKAGE / "live" / "serving.py").read_text() else set()
+    assert {called.get(name, name) for name in needed} <= imported | by_name
+    assert imported <= {called.get(name, name) for name in needed | optional}
+
+
+NETWORK = {
+    "socket",
+    "ssl",
+    "http",
+    "urllib",
+    "requests",
+    "httpx",
+    "aiohttp",
+    "ftplib",
+    "smtplib",
+    "socketserver",
+}
+
+
+def test_nothing_but_the_live_tools_server_can_open_a_connection() -> None:
+    """torch.distributed is the exception: it joins the processes that torchrun has started."""
+    talking = set()
+    for module in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            talking |= {
+                (module.name, name) for name in names if name.split(".")[0] in NETWORK | {"webbrowser"}
+            }
+    assert talking == {
+        ("serving.py", "socket"),  # listens
+        ("serving.py", "webbrowser"),
+        ("security.py", "http.cookies"),  # reads a header
+        ("security.py", "urllib.parse"),
+    }

@@ -13,6 +13,8 @@ from pellucid.anomaly.gaussian import GaussianDetector
 from pellucid.anomaly.logistic import LogisticDetector
 from pellucid.errors import RunError
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 ROWS = np.random.default_rng(0).normal(size=(60, 3))
 LABELS = np.repeat([1, -1], 30)
 FITTED = (

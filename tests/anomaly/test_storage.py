@@ -12,6 +12,8 @@ from pellucid.errors import ConfigError, RunError
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 @pytest.mark.parametrize("anomalies", [True, False])
 def test_scores_and_reasons_survive_bit_for_bit(

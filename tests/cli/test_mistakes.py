@@ -312,3 +312,36 @@ def test_a_command_works_without_stdout(run: Run, trained: Path, monkeypatch: py
     assert run("name", trained, "z0", "edge", "--json") in (0, 2)
     sys.stdout.close()
     sys.stderr.close()
+
+
+def test_a_run_of_somebody_elses_cannot_move_the_cursor_or_fill_the_screen(
+    run: Callable[..., int], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in ("\x1b[2J\x1b]0;owned\x07\n" * 3, "x" * 1_000_000):
+        hostile = tmp_path / f"{len(value)}"
+        shutil.copytree(trained, hostile)
+        content = read_sealed(hostile / "config.json")
+        content["architecture"]["preset"] = content["preprocessing"]["crop"] = value
+        write_sealed(hostile / "config.json", {**content, value: 1})
+        assert run("latents", hostile) == 2
+        error = capsys.readouterr().err
+        assert error.removesuffix("\n").isprintable()
+        assert len(error) < 2_100
+
+
+@pytest.mark.parametrize(
+    "change", [{"skip": "0"}, {"skip": [1]}, {"skip": 1.5}, {"limit": {}}, {"limit": True}, {"source": ["a"]}]
+)
+def test_a_run_that_lies_about_its_data_is_one_line(
+    run: Callable[..., int],
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, object],
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    content = read_sealed(tmp_path / "run" / "config.json")
+    content["data"] |= change
+    write_sealed(tmp_path / "run" / "config.json", content)
+    assert run("latents", tmp_path / "run") == 2
+    assert "does not say what it was trained on" in capsys.readouterr().err

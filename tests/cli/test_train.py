@@ -1,3 +1,6 @@
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -21,3 +24,40 @@ def test_a_run_holds_what_the_design_says(trained: Path) -> None:
     card = (trained / "README.md").read_text()
     assert "114 photographs from" in card
     assert "6 unreadable left out" in card
+
+
+def test_no_file_name_breaks_the_list_of_what_could_not_be_read(
+    run: Callable[..., int], photos: Path, tmp_path: Path
+) -> None:
+    folder, out, elsewhere = tmp_path / "photos", tmp_path / "run", tmp_path / "elsewhere"
+    folder.mkdir()
+    for picture in sorted(photos.glob("00[0-5].png")):
+        shutil.copy(picture, folder)
+    for name in (b"line\nbreak.png", b"tab\tstop.png", b"no utf8 \xff.png", b"\x1b[2J.png"):
+        (folder / os.fsdecode(name)).write_bytes(b"no picture")
+    elsewhere.write_text("mine")
+    out.mkdir()
+    (out / "skipped.txt").symlink_to(elsewhere)
+    settings = (
+        "--size",
+        32,
+        "--latents",
+        2,
+        "--steps",
+        1,
+        "--batch-size",
+        2,
+        "--device",
+        "cpu",
+        "--threads",
+        1,
+    )
+    assert run("train", folder, "--out", out, *settings) == 0
+    lines = (out / "skipped.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split("\t")[0] for line in lines] == [
+        "\\x1b[2J.png",
+        "line\\nbreak.png",
+        "no utf8 \\udcff.png",
+        "tab\\tstop.png",
+    ]
+    assert elsewhere.read_text() == "mine"  # a link in the folder is replaced, not written through

@@ -12,6 +12,8 @@ from pellucid.latents.names import LatentTable
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 @pytest.fixture
 def stored(model: Model, table: LatentTable, tmp_path: Path) -> tuple[Model, Known]:

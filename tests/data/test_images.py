@@ -27,6 +27,8 @@ from pellucid.data.images import (
 )
 from pellucid.errors import ConfigError, ImageError
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 GREY, RGB, PALETTE = 0, 2, 3
 
 
@@ -303,8 +305,51 @@ def test_mutated_pictures_are_read_or_refused(kind: str, changes: list[tuple[flo
     assert pixels.shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (5000, 1), (1, 5000)])
+MANY = WHOLE | {
+    "larger": picture("JPEG", 200),
+    "progressive": saved(Image.fromarray(noise(40, 56)), "JPEG", progressive=True, quality=30),
+    "cmyk": saved(Image.fromarray(noise(32, 32)).convert("CMYK"), "JPEG"),
+    "16 bits": saved(Image.fromarray(noise(24, 24)[..., 0].astype(np.uint16) * 257), "PNG"),
+    "alpha": saved(Image.fromarray(np.dstack([noise(24, 24), noise(24, 24, 1)[..., 0]])), "PNG"),
+    "lossless": saved(Image.fromarray(noise(24, 24)), "WEBP", lossless=True),
+    "animated": saved(
+        Image.fromarray(noise(24, 24)),
+        "WEBP",
+        save_all=True,
+        append_images=[Image.fromarray(noise(24, 24, at)) for at in (1, 2)],
+    ),
+    "animated png": saved(
+        Image.fromarray(noise(24, 24)),
+        "PNG",
+        save_all=True,
+        append_images=[Image.fromarray(noise(24, 24, 1))],
+    ),
+}
+
+
+@pytest.mark.torture(500, 20_000)
+def test_flipped_and_cut_files_are_a_picture_or_an_image_error(rounds: int) -> None:
+    chance, kinds, read = np.random.default_rng(0), sorted(MANY), 0
+    for _ in range(rounds):
+        data = bytearray(MANY[kinds[chance.integers(len(kinds))]])
+        for at in chance.integers(len(data), size=chance.integers(1, 9)):
+            data[at] ^= 1 << int(chance.integers(8)) if chance.random() < 0.5 else int(chance.integers(256))
+        match chance.integers(4):
+            case 0:
+                del data[int(chance.integers(len(data))) :]
+            case 1:
+                del data[(at := int(chance.integers(len(data)))) : at + int(chance.integers(1, 65))]
+        try:
+            pixels = read_image(bytes(data), Preprocessing(32))
+        except ImageError:
+            continue
+        assert pixels.shape == (32, 32, 3)
+        read += 1
+    assert rounds / 50 < read < rounds
+
+
 @pytest.mark.parametrize("crop", ["whole", "center", "celeba"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (5000, 1), (1, 5000)])
 def test_tiny_and_narrow_pictures_keep_their_colour(size: tuple[int, int], crop: str) -> None:
     pixels = preprocess(Image.new("RGB", size, (10, 200, 30)), Preprocessing(32, 3, crop))
     assert pixels.shape == (32, 32, 3)

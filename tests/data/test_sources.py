@@ -19,6 +19,8 @@ from pellucid.data.source import RowNames, Source, selection
 from pellucid.data.sources import find_source
 from pellucid.errors import ConfigError, DataError, MissingExtraError
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 def picture(value: int, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
@@ -263,6 +265,24 @@ def test_an_archive_that_unpacks_beyond_the_limit_is_refused(tmp_path: Path, mon
         archive.writestr("imgs.npy", header((4096, 32, 32)) + bytes(4096 * 32 * 32))
     with pytest.raises(DataError, match="unpacked"):
         items(find_source(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_archive_that_is_packed_as_numpy_never_does_is_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+        archive.writestr("imgs.npy", header((4, 8, 8)) + bytes(4 * 8 * 8))
+    with pytest.raises(DataError, match="numpy never does"):
+        find_source(tmp_path / "a.npz")
+
+
+def test_a_parquet_bomb_is_refused_unread(tmp_path: Path) -> None:
+    cells = [bytes(2**20)] * 80  # 80 MB of zeros in a file of some kilobytes
+    parquet.write_table(
+        pa.table({"image": cells}), tmp_path / "a.parquet", compression="zstd", use_dictionary=False
+    )
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    with pytest.raises(DataError, match="hardly shrink"):
+        find_source(tmp_path / "a.parquet")
 
 
 def test_a_file_shorter_than_its_header_says_is_refused(tmp_path: Path) -> None:

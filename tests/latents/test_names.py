@@ -27,6 +27,8 @@ from pellucid.latents.names import (
 from pellucid.latents.tracking import Tracking
 from pellucid.model.sealed import read_sealed, write_sealed
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 @pytest.fixture
 def table() -> LatentTable:
@@ -285,6 +287,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "number for a mark": ({}, {"nuisance": 1}),
     "no mark": ({}, {"nuisance": None}),
     "range turned round": ({}, {"low": 1.0, "high": -1.0}),
+    "variance below 0": ({}, {"variance": -1.0}),
     "half a range": ({}, {"low": 1.0}),
 }
 
@@ -352,7 +355,7 @@ def test_mutated_files_are_refused_or_say_the_same(table: LatentTable, tmp_path:
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latents.json").mkdir()
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match="plain file"):
         read_latents(tmp_path, 4)
 
 

@@ -29,6 +29,8 @@ from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.model.vae import VAE
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 @pytest.fixture
 def model(dataset: Dataset, tmp_path: Path) -> Model:

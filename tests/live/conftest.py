@@ -69,6 +69,21 @@ def pixels() -> np.ndarray:
     return people.fetch(people.rows("all"))[0]
 
 
+WATCHED = """
+import os, sys
+log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+told = {"open", "os.listdir", "os.scandir", "os.rename", "socket.connect", "socket.getaddrinfo",
+        "socket.bind", "subprocess.Popen", "os.system", "os.exec", "urllib.Request", "ctypes.dlopen"}
+def write(event, arguments):
+    if event in told:
+        os.write(log, (event + " " + ascii(arguments) + chr(10)).encode())
+sys.addaudithook(write)
+from pellucid.cli import main
+main()
+"""
+"""The command line, with a list of every file that it opens and every address that it talks to."""
+
+
 @dataclass
 class Live:
     """`pellucid live` in a process of its own."""
@@ -76,6 +91,12 @@ class Live:
     process: subprocess.Popen[str]
     port: int
     token: str
+    run: Path
+    watch: Path
+
+    def done(self) -> list[str]:
+        """Everything that Python has opened or connected to so far, an event a line (PEP 578)."""
+        return self.watch.read_text().splitlines()
 
     @property
     def host(self) -> str:
@@ -94,7 +115,7 @@ class Live:
         self, method: str, path: str, body: bytes = b"", *, without: tuple[str, ...] = (), **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content of an answer; `headers` replace those of the page."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = {**self.own, **{name.replace("_", "-"): value for name, value in headers.items()}}
         connection.putrequest(method, path, skip_host=True)
         for name, value in sent.items():
@@ -122,11 +143,12 @@ class Live:
 
 
 @pytest.fixture(scope="session")
-def live(measured_run: Path) -> Iterator[Live]:
+def live(measured_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server that all tests share."""
-    command = [sys.executable, "-m", "pellucid", "live", str(measured_run), "--no-browser", "--port", "0"]
+    watch = tmp_path_factory.mktemp("watched") / "events"
+    command = [sys.executable, "-c", WATCHED, str(watch), "live", str(measured_run), "--no-browser"]
     process = subprocess.Popen(
-        [*command, "--device", "cpu"],
+        [*command, "--port", "0", "--device", "cpu"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -136,10 +158,10 @@ def live(measured_run: Path) -> Iterator[Live]:
     assert process.stderr is not None
     found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", process.stdout.readline())
     assert found is not None, process.stderr.read()
-    running = Live(process, int(found[1]), found[2])
+    running = Live(process, int(found[1]), found[2], measured_run, watch)
     yield running
     assert process.poll() is None, "the server has died"
     process.terminate()
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert running.token not in output + errors
     assert "Traceback" not in errors

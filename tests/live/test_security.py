@@ -1,8 +1,13 @@
 """Who is let in, on a real server: every refusal over HTTP and WebSocket alike."""
 
+import io
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from websockets.sync.client import connect
 
 from pellucid.live.wire import pack, unpack
@@ -43,6 +48,11 @@ def knock(live: Any, *, without: tuple[str, ...] = (), **changed: str) -> int:
     }
     status: int = live.ask("GET", "/stream", without=without, **opening, **changed)[0]
     return status
+
+
+def dial(live: Any) -> connect:
+    headers = {"Cookie": live.own["Cookie"]}
+    return connect(f"ws://{live.host}/stream", origin=live.own["Origin"], additional_headers=headers)
 
 
 def test_the_tools_own_page_is_let_in(live: Any) -> None:
@@ -131,7 +141,100 @@ def test_paths_are_a_table_and_nothing_else(live: Any) -> None:
     assert live.ask("DELETE", "/state")[0] == 405
 
 
-def test_a_flood_that_nobody_reads_leaves_memory_flat_and_others_served(live: Any) -> None:
+def test_it_listens_on_this_machine_only(live: Any) -> None:
+    assert [line for line in live.done() if line.startswith("socket.bind")] == [
+        line for line in live.done() if line.startswith("socket.bind") and "('127.0.0.1', 0)" in line
+    ]
+    rows = [
+        row.split()
+        for file in ("tcp", "tcp6")
+        for row in Path("/proc/net", file).read_text().split("\n")[1:-1]
+    ]
+    listening = [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{live.port:04X}")]
+    assert listening == [f"0100007F:{live.port:04X}"]
+
+
+PLACES = (
+    "/etc/passwd",
+    "../../../etc/passwd",
+    "file:///etc/passwd",
+    "http://evil.example/x.png",
+    "\\\\evil.example\\share",
+    "//evil.example/x",
+)
+
+
+def test_nothing_that_a_client_says_is_opened_or_called(live: Any) -> None:
+    assert live.ask("POST", "/explain", bytes(3 * 32 * 32))[0] == 200  # what is imported late is imported now
+    assert live.ask("POST", "/pictures", b"no picture")[0] == 400
+    before = len(live.done())
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><image href="{}"/></svg>'
+    for place in PLACES:
+        for path in (f"/{place}", f"/?file={place}", f"/pictures?url={place}", f"/state?run={place}"):
+            assert live.ask("GET", path.replace("\\", "%5C"))[0] in (200, 404, 405)
+        for content in (place, svg.format(place), f'{{"path": "{place}"}}'):
+            assert live.ask("POST", "/pictures", content.encode())[0] == 400
+        for wish in ({"latent": place, "name": "x"}, {"latent": 0, "name": "x", "run": place}):
+            assert live.ask("POST", "/latents", json.dumps(wish).encode())[0] == 400
+        assert live.ask("POST", "/compare", pack({"swap": place}, bytes(2 * 3 * 32 * 32)))[0] == 400
+        assert live.ask("POST", "/explain", place.encode())[0] == 400
+        with dial(live) as line:
+            for head in ({"kind": "picture", "id": place}, {"kind": place}, {"kind": "frame", "side": place}):
+                line.send(pack({"number": 1, "path": place, "url": place, **head}))
+                assert unpack(line.recv(timeout=20))[0]["kind"] == "refused"
+    after = live.done()[before:]
+    assert not [event for event in after if "passwd" in event or "evil" in event]
+    assert not [event for event in after if event.startswith(("socket", "subprocess", "os.system", "urllib"))]
+    assert {event.split("'")[1] for event in after if event.startswith("open ")} <= {
+        str(live.run / "latents.json")
+    }
+
+
+def test_pictures_and_camera_frames_stay_in_memory(live: Any) -> None:
+    def files() -> dict[str, tuple[int, int]]:
+        found = (path.stat() for path in sorted(live.run.rglob("*")))
+        return {str(at): (status.st_size, status.st_mtime_ns) for at, status in enumerate(found)}
+
+    file = io.BytesIO()
+    Image.fromarray(np.full((50, 50, 3), 200, np.uint8)).save(file, "PNG")
+    assert live.ask("POST", "/explain", bytes(3 * 32 * 32))[0] == 200  # matplotlib writes its own cache once
+    before, opened = files(), len(live.done())
+    with dial(live) as line:
+        for number in range(20):
+            line.send(
+                pack({"kind": "frame", "number": number, "side": 128, "judge": True}, bytes(3 * 128 * 128))
+            )
+            assert unpack(line.recv(timeout=20))[0]["kind"] == "seen"
+            assert unpack(line.recv(timeout=20))[0]["kind"] == "judged"
+    assert live.ask("POST", "/pictures", file.getvalue())[0] == 200
+    assert live.ask("POST", "/compare", pack({"swap": None}, bytes(2 * 3 * 32 * 32)))[0] == 200
+    assert live.ask("POST", "/explain", bytes(3 * 32 * 32))[0] == 200
+    written = [
+        event
+        for event in live.done()[opened:]
+        if event.startswith("open ") and any(mode in event for mode in ("'w", "'a", "'x", "+"))
+    ]
+    assert not written
+    assert files() == before
+
+
+def test_the_server_talks_to_nobody(live: Any) -> None:
+    assert live.ask("GET", "/state")[0] == 200
+    calls = ("socket.connect", "socket.getaddrinfo", "urllib", "subprocess", "os.system", "os.exec")
+    assert not [event for event in live.done() if event.startswith(calls)]
+
+
+@pytest.mark.parametrize(
+    "name", ["\ud800", "\x1b[2J", "a\nb", "\u202e", "<script>" * 20, "x" * 61, "z1", "\0", " "]
+)
+def test_a_hostile_name_is_refused_in_json(live: Any, name: str) -> None:
+    status, _, answer = live.ask("POST", "/latents", json.dumps({"latent": 0, "name": name}).encode())
+    assert status == 400
+    assert json.loads(answer)["error"]
+
+
+@pytest.mark.torture(5_000, 50_000)
+def test_a_flood_that_nobody_reads_leaves_memory_flat_and_others_served(live: Any, rounds: int) -> None:
     frame = pack({"kind": "frame", "number": 1, "side": 128, "held": {}, "judge": True}, bytes(3 * 128 * 128))
     headers = {"Cookie": live.own["Cookie"]}
     address, origin = f"ws://{live.host}/stream", live.own["Origin"]
@@ -139,7 +242,7 @@ def test_a_flood_that_nobody_reads_leaves_memory_flat_and_others_served(live: An
     with connect(
         address, origin=origin, additional_headers=headers, compression=None, max_queue=1, close_timeout=0.1
     ) as flood:
-        for _ in range(5000):
+        for _ in range(rounds):
             flood.send(frame)
         assert live.memory - before < 100_000_000
         with connect(address, origin=origin, additional_headers=headers, compression=None) as other:

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.errors import ConfigError, RunError
+from pellucid.live import security, serving
 from pellucid.live.security import Door
 from pellucid.live.serving import serve
 
@@ -48,6 +50,46 @@ def test_a_folder_that_is_no_run_is_named_and_its_port_is_free_again(tmp_path: P
     for _ in range(2):
         with pytest.raises(RunError):
             serve(tmp_path, port=port, browser=False)
+
+
+def test_every_start_has_a_token_of_its_own_that_is_compared_in_constant_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    doors: list[Door] = []
+    monkeypatch.setattr(serving, "create_app", lambda run, door, device: doors.append(door))
+    monkeypatch.setattr(serving.uvicorn.Server, "run", lambda server, sockets: None)
+    for _ in range(3):
+        serving.serve(tmp_path, port=0, browser=False, say=said.append)
+    tokens = [door.token for door in doors]
+    assert len(set(tokens)) == 3
+    assert all(re.fullmatch(r"[\w-]{43}", token) for token in tokens)  # 32 bytes
+    assert [line for line in said if "token" in line] == [
+        f"Open http://127.0.0.1:{next(iter(door.hosts)).rpartition(':')[2]}/?token={door.token}"
+        for door in doors
+    ]
+
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(a: bytes, b: bytes) -> bool:
+        compared.append((a, b))
+        return False
+
+    async def nothing(*message: object) -> dict[str, object]:
+        return {}
+
+    monkeypatch.setattr(security.hmac, "compare_digest", compare)
+    door = doors[0]
+    host = next(iter(door.hosts)).encode()
+    for query, headers in (
+        (f"token={door.token}", []),
+        ("", [(b"cookie", f"{door.cookie}={door.token}".encode())]),
+    ):
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": query.encode()}
+        asyncio.run(
+            security.Guard(nothing, door)({**scope, "headers": [(b"host", host), *headers]}, nothing, nothing)
+        )
+    assert compared == [(door.token.encode(),) * 2] * 2
 
 
 def test_a_door_knows_its_own_names_only() -> None:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from pellucid.live.wire import HEAD_BYTES, WireError, pack, unpack
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 def test_a_message_is_the_length_of_its_head_the_head_and_the_rest() -> None:
     assert pack({"kind": "é"}, b"ab", b"c") == b"\x0e\0\0\0" + '{"kind": "é"}'.encode() + b"abc"

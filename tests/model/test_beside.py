@@ -8,6 +8,8 @@ from safetensors.numpy import save
 from pellucid.errors import RunError
 from pellucid.model.beside import MOST_ROWS, Shapes, drop_others, read_beside, write_beside
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 SHAPES: Shapes = {"a": (np.dtype(np.float64), (None, 3)), "b": (np.dtype(np.uint8), (2,))}
 ARRAYS = {"a": np.arange(12.0).reshape(4, 3), "b": np.array([7, 9], np.uint8)}
 
@@ -52,6 +54,14 @@ def test_other_arrays_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray])
 def test_what_is_too_large_is_not_even_read(tmp_path: Path) -> None:
     digest = put(tmp_path, bytes(MOST_ROWS * 3 * 8 + 2 + (1 << 16) + 1))
     with pytest.raises(RunError, match="at most"):
+        read(tmp_path, digest)
+
+
+@pytest.mark.parametrize(
+    "digest", ["../../../etc/passwd", "/etc/passwd", "0" * 63 + "\n", "0" * 65, "F" * 64]
+)
+def test_no_digest_becomes_a_path_elsewhere(tmp_path: Path, digest: str) -> None:
+    with pytest.raises(RunError, match="expected the digest"):
         read(tmp_path, digest)
 
 

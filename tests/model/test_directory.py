@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from pellucid.errors import PellucidError, RunError
 from pellucid.model import directory
@@ -15,7 +15,7 @@ from pellucid.model.directory import CONFIG, WEIGHTS, ModelConfig, read_config, 
 from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.model.vae import VAE
 
-MUTATIONS = 4000 if "PELLUCID_TORTURE" in os.environ else 300
+pytestmark = pytest.mark.usefixtures("as_installed")
 
 
 def same_weights(a: VAE, b: VAE) -> bool:
@@ -53,13 +53,14 @@ def mutate(path: Path, chance: random.Random) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.torture(300, 4000)
 def test_a_mutated_directory_is_a_typed_error_or_the_same_model(
-    run: Path, vae: VAE, config: ModelConfig
+    run: Path, vae: VAE, config: ModelConfig, rounds: int
 ) -> None:
     chance = random.Random(0)
     originals = {path: path.read_bytes() for path in run.iterdir()}
     refused = 0
-    for _ in range(MUTATIONS):
+    for _ in range(rounds):
         path = chance.choice(sorted(originals))
         mutate(path, chance)
         try:
@@ -69,7 +70,7 @@ def test_a_mutated_directory_is_a_typed_error_or_the_same_model(
         except RunError:
             refused += 1
         path.write_bytes(originals[path])
-    assert refused > MUTATIONS / 2
+    assert refused > rounds / 2
 
 
 def reseal(run: Path, **changes: object) -> None:
@@ -89,7 +90,11 @@ def reseal(run: Path, **changes: object) -> None:
         ({"architecture__latents": 10**12}, "latents"),
         ({"architecture__latents": 2.5}, "latents"),
         ({"architecture__latents": "4"}, "latents"),
-        ({"architecture__latents": True}, "latents|tensors"),
+        ({"architecture__latents": True}, "latents: expected a whole number"),
+        ({"architecture__size": 32.0}, "size: expected a whole number"),
+        ({"architecture__channels": True}, "channels: expected a whole number"),
+        ({"architecture__channels": 3.0}, "channels: expected a whole number"),
+        ({"architecture__latents": [10**12]}, "latents: expected a whole number"),
         ({"architecture__size": 1 << 40}, "size"),
         ({"architecture__preset": "../../evil"}, "preset"),
         ({"architecture__extra": 1}, "extra"),
@@ -117,6 +122,68 @@ def test_tensors_of_another_type_are_refused(run: Path) -> None:
     save_file(halves, run / WEIGHTS)
     reseal(run, weights_sha256=[hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()])
     with pytest.raises(RunError, match="tensors"):
+        read_model(run)
+
+
+def put_weights(run: Path, content: bytes) -> None:
+    """As an attacker does it: with the digest that goes with them."""
+    (run / WEIGHTS).write_bytes(content)
+    reseal(run, weights_sha256=[hashlib.sha256(content).hexdigest()])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(run: Path, value: float) -> None:
+    tensors = load_file(run / WEIGHTS)
+    next(iter(tensors.values())).view(-1)[7] = value
+    put_weights(run, save(tensors))
+    with pytest.raises(RunError, match="finite"):
+        read_model(run)
+
+
+@pytest.mark.parametrize("dtype", ["F4", "F8_E8M0", "F6_E2M3", "F8_E4M3", "C64", "U64", "BOOL", "F1024"])
+def test_tensors_of_types_that_torch_has_not_are_refused(run: Path, dtype: str) -> None:
+    header = json.dumps({"encoder.0.bias": {"dtype": dtype, "shape": [0], "data_offsets": [0, 0]}}).encode()
+    put_weights(run, len(header).to_bytes(8, "little") + header)
+    with pytest.raises(RunError, match="expected safetensors|its tensors are not"):
+        read_model(run)
+
+
+@pytest.mark.torture(40, 4000)
+def test_mutated_weights_with_a_digest_that_fits_are_refused_or_finite(
+    run: Path, vae: VAE, rounds: int
+) -> None:
+    chance = random.Random(1)
+    whole = (run / WEIGHTS).read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    refused = 0
+    for _ in range(rounds):
+        # Most often in the header, which is all that is parsed.
+        at, content = chance.randrange(header if chance.random() < 0.9 else len(whole)), bytearray(whole)
+        match chance.randrange(3):
+            case 0:
+                content[at] = chance.randrange(256)
+            case 1:
+                del content[at : at + chance.randrange(1, 9)]
+            case 2:
+                content[at:at] = bytes(chance.choice(b'0123456789[]{}",:') for _ in range(3))
+        put_weights(run, bytes(content))
+        try:
+            loaded, _, _ = read_model(run)
+            assert all(tensor.isfinite().all() for tensor in loaded.state_dict().values())
+        except RunError:
+            refused += 1
+    assert refused > rounds / 2
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+def test_a_link_to_an_endless_device_and_a_pipe_are_refused_at_once(run: Path, name: str) -> None:
+    (run / name).unlink()
+    (run / name).symlink_to("/dev/zero")
+    with pytest.raises(RunError, match="plain file"):
+        read_model(run)
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    with pytest.raises(RunError, match="plain file"):
         read_model(run)
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from pellucid.errors import RunError
 from pellucid.model.sealed import MAX_BYTES, read_sealed, write_file, write_sealed
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 CONTENT = {"name": "Sømething", "beta": 4.0, "nested": {"a": [1, 2, None, True]}}
 
 
@@ -65,6 +67,14 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(RunError, match="at most"):
         read_sealed(tmp_path / "a.json")
+
+
+def test_a_message_is_short_whatever_the_file_says(tmp_path: Path) -> None:
+    for number in ("9" * 100_000 + ".0", "1" * 4000 + "e999", "-1e" + "9" * 100_000):
+        (tmp_path / "a.json").write_text('{"a": ' + number + "}")
+        with pytest.raises(RunError) as caught:
+            read_sealed(tmp_path / "a.json")
+        assert len(str(caught.value)) < len(str(tmp_path)) + 200
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(

@@ -12,6 +12,8 @@ from pellucid.sweep.choosing import choose
 from pellucid.sweep.grid import GridRun
 from pellucid.sweep.results import RESULTS, RunResult, Sweep, read_sweep, sweep_record, write_sweep
 
+pytestmark = pytest.mark.usefixtures("as_installed")
+
 
 @pytest.fixture
 def sweep() -> Sweep:

@@ -7,6 +7,7 @@ from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 from pellucid.data.paths import printable
 from pellucid.errors import PellucidError
 
+_LONGEST = 2_000  # characters: a file of somebody else's may have put anything into it
 _WHAT_TO_DO = {
     errno.ENOSPC: "Free some space.",
     errno.EDQUOT: "Free some space, or ask for more.",
@@ -25,7 +26,8 @@ def in_one_line(error: Exception) -> str | None:
     if isinstance(error, CycloptsError):
         return _of_command_line(error)
     if isinstance(error, PellucidError):
-        return printable(str(error))
+        text = printable(str(error))
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return "not enough memory. Lower --batch-size, --size or --limit, or close other programs."
     if isinstance(error, OSError):

@@ -59,14 +59,16 @@ def open_images(model: "Model", source: str, skip: int = 0, limit: int | None = 
 def open_own_images(model: "Model", option: str = "--data") -> "Dataset":
     """The images that the model was trained on, as they were then; `option` is how to name others."""
     origin = model.config.data
-    if not {"source", "skip", "limit", "fingerprint"} <= origin.keys():
+    source, skip, limit = origin.get("source"), origin.get("skip"), origin.get("limit")
+    told = {"limit", "fingerprint"} <= origin.keys() and type(limit) in (int, type(None))
+    if not (told and isinstance(source, str) and type(skip) is int):
         raise RunError(
             f"{model.directory}: its config does not say what it was trained on. Name images with {option}."
         )
-    dataset = open_images(model, str(origin["source"]), int(origin["skip"]), origin["limit"])
+    dataset = open_images(model, source, skip, limit)
     if dataset.fingerprint != origin["fingerprint"]:
         raise ConfigError(
-            f"{origin['source']}: expected the images of the training, but they have changed, so "
+            f"{source}: expected the images of the training, but they have changed, so "
             f"which were held out is unknown. Name images with {option}."
         )
     return dataset
@@ -99,11 +101,14 @@ def held_out_split(model: "Model", dataset: "Dataset") -> Literal["held-out", "a
 
 
 def _list_skipped(dataset: "Dataset", out: Path) -> None:
+    from pellucid.data.images import printable
+    from pellucid.model.sealed import write_file
+
     if not dataset.skipped:
         return
     listing = out / "skipped.txt"
-    out.mkdir(parents=True, exist_ok=True)
-    listing.write_text("".join(f"{file}\t{reason}\n" for file, reason in dataset.skipped), encoding="utf-8")
+    rows = "".join(f"{printable(file)}\t{printable(reason)}\n" for file, reason in dataset.skipped)
+    write_file(listing, rows.encode())
     count = len(dataset.skipped)
     files = "1 file" if count == 1 else f"{count:,} files"
     say(f"{files} could not be used; {listing} says which and why.")

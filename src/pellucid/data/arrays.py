@@ -196,6 +196,8 @@ def _members(path: Path) -> dict[str, _Header]:
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header | None:
     if not info.filename.endswith(".npy"):
         return None
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{info.filename} is packed as numpy never does")  # LZMA may ask for 4 GiB to unpack
     with archive.open(info) as file:
         header = _read_header(file)
         if header is not None and info.file_size != file.tell() + header.size:

@@ -23,6 +23,8 @@ from pellucid.data.source import (
 from pellucid.errors import DataError, MissingExtraError
 
 MAX_ROW_GROUP_BYTES = 8 * 2**30
+BOMB_BYTES = 64 * 2**20
+BOMB_RATIO = 100
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,21 @@ def inspect(file: Any, label: str) -> Table:
             groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
             column = _image_column(label, opened)
             sizes = [group.total_byte_size for group in groups]
+            packed = [
+                sum(group.column(at).total_compressed_size for at in range(group.num_columns))
+                for group in groups
+            ]
             rows = tuple(group.num_rows for group in groups)
     except DataError:
         raise
     except Exception as error:  # pyarrow raises its own tree, OSError and more on damage
         raise DataError(f"{label}: is no readable Parquet file ({first_line(error)}).") from error
+    for size, small in zip(sizes, packed, strict=True):
+        if size > BOMB_BYTES and size > BOMB_RATIO * max(small, 1):
+            raise DataError(
+                f"{label}: expected pictures, which hardly shrink when packed, got {size:,} bytes packed "
+                f"into {small:,}. Rewrite it without compression."
+            )
     if max(sizes, default=0) > MAX_ROW_GROUP_BYTES:
         limit = MAX_ROW_GROUP_BYTES // 2**30
         raise DataError(f"{label}: expected row groups of at most {limit} GiB, got more. Rewrite it.")

@@ -326,6 +326,8 @@ def _malformed(table: LatentTable, index: int, record: Any) -> str | None:
         return f"the name {name[:MAX_NAME]!r} is refused."
     if evidence is not None and not (len(evidence) <= MAX_EVIDENCE and _printable(evidence)):
         return f"expected evidence of at most {MAX_EVIDENCE} printable characters."
+    if record["variance"] is not None and record["variance"] < 0:
+        return "expected a variance of 0 or more."
     low, high = record["low"], record["high"]
     if (low is None) != (high is None) or (low is not None and low > high):
         return "expected a range from low to high."

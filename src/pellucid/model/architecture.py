@@ -44,13 +44,16 @@ class Architecture:
     latents: int = 10
 
     def __post_init__(self) -> None:
+        for name in ("size", "channels", "latents"):
+            if type(getattr(self, name)) is not int:  # 32.0 == 32 and True == 1, but they build nothing
+                raise ConfigError(f"{name}: expected a whole number, got {getattr(self, name)!r}.")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset: expected one of {', '.join(PRESETS)}, got {self.preset!r}.")
         if self.size not in SIZES:
             raise ConfigError(f"size: expected one of {', '.join(map(str, SIZES))}, got {self.size}.")
         if self.channels not in (1, 3):
             raise ConfigError(f"channels: expected 1 (grey) or 3 (RGB), got {self.channels}.")
-        if not isinstance(self.latents, int) or not 1 <= self.latents <= MAX_LATENTS:
+        if not 1 <= self.latents <= MAX_LATENTS:
             raise ConfigError(
                 f"latents: expected a whole number from 1 to {MAX_LATENTS}, got {self.latents!r}."
             )

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pellucid.errors import RunError
-from pellucid.model.sealed import write_file
+from pellucid.model.sealed import read_file, write_file
 
 Arrays = dict[str, Shaped[np.ndarray, "..."]]
 Shapes = Mapping[str, tuple[np.dtype[Any], tuple[int | None, ...]]]
@@ -62,6 +62,8 @@ def read_beside(path: Path, stem: str, digest: str, shapes: Shapes, remedy: str)
     Raises:
         RunError: If it is missing, too large, or not what was written.
     """
+    if not DIGEST.fullmatch(digest):  # it becomes part of a path
+        raise RunError(f"{path}: expected the digest of {stem}'s arrays. {remedy}")
     beside = path.with_name(_name(stem, digest))
     most = {
         name: int(dtype.itemsize * np.prod([MOST_ROWS if length is None else length for length in shape]))
@@ -69,9 +71,7 @@ def read_beside(path: Path, stem: str, digest: str, shapes: Shapes, remedy: str)
     }
     largest = sum(most.values()) + _HEADER_BYTES
     try:
-        if beside.stat().st_size > largest:
-            raise RunError(f"{beside}: expected at most {largest:,} bytes. {remedy}")
-        raw = beside.read_bytes()
+        raw = read_file(beside, largest)
     except OSError as error:
         raise RunError(f"{beside}: cannot be read ({error.strerror or error}). {remedy}") from error
     if hashlib.sha256(raw).hexdigest() != digest:

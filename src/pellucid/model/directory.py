@@ -15,7 +15,7 @@ from torch import Tensor
 from pellucid.data.images import Preprocessing
 from pellucid.errors import ConfigError, RunError
 from pellucid.model.architecture import Architecture
-from pellucid.model.sealed import read_sealed, write_file, write_sealed
+from pellucid.model.sealed import read_file, read_sealed, write_file, write_sealed
 from pellucid.model.vae import VAE
 
 FORMAT = "pellucid-model"
@@ -140,10 +140,7 @@ def _read_weights(path: Path, vae: VAE, accepted: list[str]) -> tuple[dict[str, 
     expected = {name: tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
     largest = sum(tensor.numel() * 4 for tensor in vae.state_dict().values()) + _HEADER_BYTES
     try:
-        size = path.stat().st_size
-        if size > largest:
-            raise RunError(f"{path}: expected at most {largest} bytes for these networks, got {size}.")
-        content = path.read_bytes()
+        content = read_file(path, largest)
         digest = hashlib.sha256(content).hexdigest()
         if digest not in accepted:
             raise RunError(
@@ -152,11 +149,13 @@ def _read_weights(path: Path, vae: VAE, accepted: list[str]) -> tuple[dict[str, 
         weights = load(content)
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:  # a dtype that torch has not
         raise RunError(f"{path}: expected safetensors, but {error}.") from error
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != expected or any(tensor.dtype != torch.float32 for tensor in weights.values()):
         raise RunError(f"{path}: its tensors are not those of the networks in {CONFIG}.")
+    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+        raise RunError(f"{path}: expected finite weights only. Restore it from a copy, or train again.")
     return weights, digest
 
 

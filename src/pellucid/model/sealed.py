@@ -5,6 +5,7 @@ import json
 import math
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,8 +35,28 @@ def _refuse_constant(text: str) -> float:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is too large")
+        raise ValueError(f"{text[:20]} is too large")
     return number
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """All that a plain file holds; a pipe or a device, such as a link to /dev/zero, is not waited for.
+
+    Args:
+        path: The file.
+        most: How many bytes it may hold.
+
+    Raises:
+        RunError: If it is no plain file, or holds more.
+        OSError: If it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise RunError(f"{path}: expected a plain file, got something else. Restore it from a copy.")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise RunError(f"{path}: expected at most {most:,} bytes, got more. Restore it from a copy.")
+    return content
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -69,12 +90,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
         RunError: If the file is missing, too large, not JSON, or not what was written.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise RunError(
-                f"{path}: expected at most {MAX_BYTES} bytes, got {size}. This is not a file of Pellucid's."
-            )
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, MAX_BYTES).decode("utf-8")
         content = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
         )

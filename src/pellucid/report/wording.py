@@ -3,6 +3,7 @@
 import platform
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -82,8 +83,8 @@ def _loss_facts(losses: Any) -> list[Fact]:
     pairs = (
         losses.items() if isinstance(losses, Mapping) else losses if isinstance(losses, list | tuple) else ()
     )
-    found = [(str(name), weight) for name, weight in pairs]
-    value = ", ".join(name if weight == 1 else f"{weight:g} × {name}" for name, weight in found)
+    found = [(str(pair[0]), pair[1]) for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2]
+    value = ", ".join(name if weight == 1 else f"{_short(weight)} × {name}" for name, weight in found)
     meaning = " ".join(LOSSES[name].description for name, _ in found if name in LOSSES)
     return [Fact("Measure of likeness", value, meaning)] if found else []
 
@@ -92,7 +93,7 @@ def _amount(training: Mapping[str, Any]) -> str:
     steps = training.get("steps_taken", training.get("steps"))
     minutes = training.get("minutes_taken", training.get("minutes"))
     parts = [f"{_count(steps)} steps of {_count(training.get('batch_size'))} images"]
-    return ", ".join(parts + ([f"{minutes:.3g} minutes"] if isinstance(minutes, int | float) else []))
+    return ", ".join(parts + ([f"{minutes:.3g} minutes"] if _is_number(minutes) else []))
 
 
 def _pace(training: Mapping[str, Any]) -> str:
@@ -116,7 +117,7 @@ def story(model: Model, dataset: Dataset, active: int) -> str:
 
 def _shown(config: ModelConfig) -> str:
     seen, train = config.training.get("images_seen"), config.data.get("train")
-    if not isinstance(seen, int) or not isinstance(train, int) or not train:
+    if not (isinstance(seen, int) and isinstance(train, int) and _is_number(seen) and 0 < train < 1 << 53):
         return f"{_count(train)} images"
     if seen < train:
         return f"{seen:,} of {train:,} images"
@@ -150,8 +151,10 @@ def provenance(model: Model, dataset: Dataset) -> list[Fact]:
 def command(config: ModelConfig, out: str) -> str:
     """The command that trains this model: the recorded one, else one with the same settings."""
     recorded = config.training.get("command")
-    if isinstance(recorded, str):
-        return recorded
+    with suppress(ValueError):  # quotes without an end
+        words = shlex.split(recorded) if isinstance(recorded, str) else []
+        if words[:1] == ["pellucid"]:
+            return shlex.join(words)  # quoted anew: people copy it into a shell
     settings = {
         **{key: getattr(config.preprocessing, key) for key in ("size", "channels", "crop")},
         **{key: config.data.get(key) for key in ("skip", "limit")},
@@ -192,7 +195,7 @@ def _objective_options(objective: Any) -> dict[str, Any]:
     name, losses = objective.get("name"), objective.get("losses")
     weights = {key: objective.get(key) for key in _WEIGHTS.get(str(name), ())}
     loss = (
-        ",".join(f"{key}={weight:g}" for key, weight in losses.items())
+        ",".join(f"{key}={_short(weight)}" for key, weight in losses.items())
         if isinstance(losses, Mapping)
         else None
     )
@@ -214,7 +217,12 @@ def without_folders(source: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else "?"
+    return f"{value:g}" if _is_number(value) else "?"
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it can be written as one: config.json may say anything, and 10**400 is no float."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53)
 
 
 def _count(value: Any) -> str:

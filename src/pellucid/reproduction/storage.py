@@ -9,7 +9,7 @@ from typing import Any
 
 import pellucid
 from pellucid.errors import RunError
-from pellucid.model.sealed import read_sealed, write_file, write_sealed
+from pellucid.model.sealed import read_file, read_sealed, write_file, write_sealed
 from pellucid.reproduction.claims import Claim
 from pellucid.reproduction.exhibit import Exhibit, Part, Picture, Table
 
@@ -104,9 +104,7 @@ def _picture(out: Path, part: str, record: Mapping[str, Any]) -> Picture:
 
 
 def _checked(file: Path, sha256: str) -> bytes:
-    if file.stat().st_size > _LARGEST:
-        raise ValueError("a picture is too large to be ours")
-    content = file.read_bytes()
+    content = read_file(file, _LARGEST)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError("a picture has changed")
     return content

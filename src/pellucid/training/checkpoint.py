@@ -7,6 +7,7 @@ mixture of two moments on disk, whatever kills the process.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def read_settings(run: Path) -> dict[str, Any]:
         RunError: If there is no checkpoint, or it is damaged.
     """
     path = run / CHECKPOINT
-    if not path.is_file():
+    if not path.is_file():  # also keeps safe_open from waiting for a pipe
         raise RunError(f"{path}: no checkpoint to resume from. Train without --resume.")
     try:
         with safe_open(path, framework="pt") as file:
@@ -124,6 +125,17 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
+def _sensible(position: Position) -> bool:
+    step, seconds = position.step, position.seconds
+    return (
+        type(step) is int
+        and 0 <= step < 1 << 53
+        and type(seconds) in (int, float)
+        and 0 <= seconds < math.inf
+        and isinstance(position.settings, dict)
+    )
+
+
 def read_checkpoint(run: Path, learners: Learners) -> Position:
     """Load weights and moments in place and return where the run stands.
 
@@ -131,8 +143,10 @@ def read_checkpoint(run: Path, learners: Learners) -> Position:
         RunError: If there is no checkpoint, or it is damaged or of other networks.
     """
     path = run / CHECKPOINT
-    shapes = {name: tensor.shape for name, tensor in tensors_of(learners).items()}
-    limit = 4 * sum(shape.numel() for shape in shapes.values()) + (1 << 20)
+    kinds = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors_of(learners).items()}
+    limit = 4 * sum(shape.numel() for shape, _ in kinds.values()) + (1 << 20)
+    if not path.is_file():
+        raise RunError(f"{path}: no checkpoint to resume from. Train without --resume.")
     try:
         if path.stat().st_size > limit:
             raise RunError(
@@ -144,10 +158,10 @@ def read_checkpoint(run: Path, learners: Learners) -> Position:
         record = metadata["position"]
         intact = metadata["sha256"] == _checksum(tensors, record)
         position = Position(**json.loads(record))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error}). Train anew with another --out.") from error
-    fits = {name: tensor.shape for name, tensor in tensors.items()} == shapes
-    if not intact or not fits:
+    fits = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} == kinds
+    if not intact or not fits or not _sensible(position):
         raise RunError(f"{path}: damaged, or of other networks. Train anew with another --out.")
     load_tensors(learners, tensors, position.step)
     return position

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import RunError
-from pellucid.model.sealed import write_file
+from pellucid.model.sealed import read_file, write_file
 
 METRICS = "metrics.jsonl"
 _MAX_BYTES = 256 << 20
@@ -28,11 +28,8 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     path = run / METRICS
     if not path.exists():
         return []
-    if path.stat().st_size > _MAX_BYTES:
-        raise RunError(f"{path}: expected at most {_MAX_BYTES} bytes, got {path.stat().st_size}.")
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[
-        :-1
-    ]  # what follows the last newline is cut
+    # What follows the last newline is cut.
+    lines = read_file(path, _MAX_BYTES).decode("utf-8", "replace").split("\n")[:-1]
     try:
         rows = [json.loads(line) for line in lines]
     except (ValueError, RecursionError) as error:
