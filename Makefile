@@ -27,8 +27,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
-# the hard tests for long: mutated files by the thousand, 100 kills of a training, full disks, a flood of frames; an hour
-# on two slow cores. Then what is installed is looked up among known weaknesses, which needs the network.
+# the hard tests for long: mutated files by the thousand, 100 kills of a training, full disks, a flood of frames; half an
+# hour and more. Then what is installed is looked up among known weaknesses, which needs the network.
 torture: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -v -m torture
 	$(MAKE) audit

@@ -122,6 +122,6 @@ def test_an_extra_that_is_there_and_fails_says_why(monkeypatch: pytest.MonkeyPat
         "onnx",
         "onnxruntime cannot be imported (ImportError: DLL load failed)",
         "lacking",
-        "Run: pip install --force-reinstall onnx onnxruntime",
+        "Run: pip install --force-reinstall onnx onnxruntime onnxscript",
     )
     assert of("ray", found).value == "ray 1.0"

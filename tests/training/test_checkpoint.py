@@ -162,7 +162,7 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)  # weights may still be mapped
 
 
-@pytest.mark.torture(0, 20)
+@pytest.mark.torture(0, 40)
 def test_on_a_real_disk_that_is_full_a_run_stays_whole_and_goes_on_bit_for_bit(
     dataset: Dataset, tmp_path: Path, rounds: int
 ) -> None:
