@@ -23,7 +23,7 @@ MOST_ROWS = 65_536
 """Rows in a part of a table, whose row groups are otherwise kept whole."""
 
 _ARRAYS = (".npy", ".npz")
-_SHARDS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_SHARDS = (".tar", ".tar.gz", ".tgz")  # a .xz may ask for gigabytes to be unpacked
 _TABLES = (".parquet",)
 
 Progress = Callable[[int, int], None]

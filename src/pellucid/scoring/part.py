@@ -145,7 +145,8 @@ def _files(part: Part) -> Iterator[Named]:
 def _shard(part: Part) -> Iterator[Named]:
     count = 0
     try:
-        with opened(part.place) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
+        mode: Literal["r|gz", "r|"] = "r|gz" if part.place.lower().endswith("gz") else "r|"
+        with opened(part.place) as file, tarfile.open(fileobj=file, mode=mode) as archive:
             for member in archive:
                 if count == part.stop:
                     return
