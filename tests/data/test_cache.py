@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pellucid.data import cache, workers
+from pellucid.data import cache, crew
 from pellucid.data.cache import Cached, cached
 from pellucid.data.images import Preprocessing, read_image
 from pellucid.data.source import Source
@@ -288,7 +288,7 @@ def test_the_death_of_a_worker_costs_one_image(source: Source, root: Path, monke
 def test_where_no_worker_can_live_this_process_decodes(tmp_path: Path, root: Path, monkeypatch) -> None:
     source = find_source(photographs(tmp_path / "photos", 200))
     starts: list[int] = []
-    monkeypatch.setattr(workers, "_start", starts.append)
+    monkeypatch.setattr(crew, "_start", starts.append)
     assert len(cached(source, SMALL, root=root, workers=2).pixels) == 200
     assert starts == [2]
 

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pellucid.anomaly.features import Features, joined, measure_images
+from pellucid.data.crew import Crew
 from pellucid.data.images import Preprocessing
 from pellucid.data.workers import outcome
 from pellucid.errors import ConfigError, DataError, RunError
@@ -143,17 +145,17 @@ def test_a_picture_that_kills_who_decodes_it_costs_its_own_row(
 ) -> None:
     part = find_inputs([str(photos)], PREPROCESSING).parts[0]
 
-    class Dies(local._Crew):
+    class Dies(Crew):  # type: ignore[type-arg]
         """Whose every process dies of the part."""
 
         def submit(self, part: object) -> object:  # type: ignore[override]
-            raise local.BrokenProcessPool
+            raise BrokenProcessPool
 
     def one_by_one(items: Iterator[object], preprocessing: Preprocessing) -> Iterator[object]:
         for at, item in enumerate(items):
             yield "it died" if at == 5 else outcome(item, preprocessing)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(local, "_Crew", Dies)
+    monkeypatch.setattr(local, "Crew", Dies)
     monkeypatch.setattr(local, "one_by_one", one_by_one)
     ((number, found),) = local._one_after_another([(9, part)], Recipe(str(scored_run), "cpu"))
     assert number == 9

@@ -1,21 +1,22 @@
 """Score parts in processes of this machine. What one was doing when it died is done again."""
 
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from itertools import islice, tee
+from functools import partial
+from itertools import tee
 
 from pellucid.anomaly.features import Features
-from pellucid.data.workers import one_by_one, start_workers
+from pellucid.data.crew import Crew
+from pellucid.data.workers import one_by_one
 from pellucid.scoring.part import Part, read
 from pellucid.scoring.scorer import Recipe, scorer_of
 
-_AHEAD = 3  # parts in hand for each process
+_Numbered = tuple[int, Part]
+_Scored = tuple[int, Features]
 
 
-def score_here(parts: Mapping[int, Part], recipe: Recipe, workers: int) -> Iterator[tuple[int, Features]]:
+def score_here(parts: Mapping[int, Part], recipe: Recipe, workers: int) -> Iterator[_Scored]:
     """The features of each part, in their order.
 
     Every process reads, decodes and computes parts on its own, with one thread: nothing large goes from one
@@ -30,72 +31,30 @@ def score_here(parts: Mapping[int, Part], recipe: Recipe, workers: int) -> Itera
         RunError: If the run is missing or damaged.
     """
     if workers < 2:
-        scorer = scorer_of(recipe)
-        yield from ((number, scorer.score(part)) for number, part in parts.items())
+        yield from (_score(recipe, numbered) for numbered in parts.items())
         return
-    with closing(_Crew(workers, recipe)) as crew:
-        yield from _from_crew(crew, iter(parts.items()))
+    with closing(_crew(workers, recipe)) as crew:
+        yield from crew.results(parts.items(), lambda suspects: _one_after_another(suspects, recipe))
 
 
-def _score(recipe: Recipe, part: Part) -> Features:
-    return scorer_of(recipe).score(part)
+def _crew(count: int, recipe: Recipe) -> Crew[_Numbered, _Scored]:
+    return Crew(count, partial(_score, recipe))
 
 
-class _Crew:
-    """Processes that score, started anew after one died; where none can live, this one works."""
-
-    def __init__(self, count: int, recipe: Recipe) -> None:
-        self.count = count
-        self.recipe = recipe
-        self._pool: ProcessPoolExecutor | None = None
-
-    def submit(self, part: Part) -> Future[Features]:
-        if self._pool is None and self.count:
-            self._pool = start_workers(self.count)
-            self.count = 0 if self._pool is None else self.count
-        future: Future[Features] = Future()
-        try:
-            if self._pool is not None:
-                return self._pool.submit(_score, self.recipe, part)
-            future.set_result(_score(self.recipe, part))
-        except BrokenProcessPool as error:
-            future.set_exception(error)
-        return future
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+def _score(recipe: Recipe, numbered: _Numbered) -> _Scored:
+    number, part = numbered
+    return number, scorer_of(recipe).score(part)
 
 
-def _from_crew(crew: _Crew, parts: Iterator[tuple[int, Part]]) -> Iterator[tuple[int, Features]]:
-    pending: deque[tuple[int, Part, Future[Features]]] = deque()
-    while True:
-        for number, part in islice(parts, max(0, max(1, _AHEAD * crew.count) - len(pending))):
-            pending.append((number, part, crew.submit(part)))
-        if not pending:
-            return
-        try:
-            features = pending[0][2].result()
-        except BrokenProcessPool:
-            crew.close()
-            suspects = [(number, part) for number, part, _ in pending]
-            pending.clear()
-            yield from _one_after_another(suspects, crew.recipe)
-            continue
-        yield pending.popleft()[0], features
-
-
-def _one_after_another(suspects: list[tuple[int, Part]], recipe: Recipe) -> Iterator[tuple[int, Features]]:
+def _one_after_another(suspects: list[_Numbered], recipe: Recipe) -> Iterator[_Scored]:
     """Score parts of which one may have killed a process, each alone."""
-    with closing(_Crew(1, recipe)) as crew:
+    with closing(_crew(1, recipe)) as crew:
         for number, part in suspects:
             try:
-                features = crew.submit(part).result()
+                yield crew.submit((number, part)).result()
             except BrokenProcessPool:
                 crew.close()
-                features = _by_picture(part, recipe)
-            yield number, features
+                yield number, _by_picture(part, recipe)
 
 
 def _by_picture(part: Part, recipe: Recipe) -> Features:

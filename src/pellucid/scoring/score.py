@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pellucid.anomaly.features import Features
-from pellucid.data.workers import workers_for
+from pellucid.data.crew import workers_for
 from pellucid.errors import ConfigError
 from pellucid.scoring.cluster import score_on_ray
 from pellucid.scoring.inputs import Inputs
