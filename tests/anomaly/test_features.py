@@ -96,7 +96,7 @@ def test_what_cannot_be_measured_is_refused(model: Model, folder: Path, dataset:
     with pytest.raises(DataError, match="at least 1 image"):
         measure(model, dataset, np.arange(0))
     with pytest.raises(DataError, match="prepared as in training"):
-        measure(model, replace(dataset, preprocessing=Preprocessing(32, 3, "whole")))
+        measure(model, replace(dataset, preprocessing=Preprocessing(32, 3, "whole")), np.arange(2))
     with pytest.raises(ImageError, match="damaged"):
         measure_images(model, folder / "2.png")
     with pytest.raises(DataError, match="one name for each of 1"):

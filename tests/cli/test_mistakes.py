@@ -306,10 +306,13 @@ def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
         assert talker.returncode == 141
 
 
-def test_a_command_works_without_stdout(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_works_without_stdout(
+    run: Run, trained: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, here / "named")
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
-    assert run("name", trained, "z0", "edge", "--json") in (0, 2)
+    assert run("name", here / "named", "z0", "edge", "--json") == 0
     sys.stdout.close()
     sys.stderr.close()
 
