@@ -13,7 +13,7 @@ demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check
