@@ -1,6 +1,5 @@
 """What stands in the pages as code runs, and what stands there as a command is one."""
 
-import asyncio
 import inspect
 import io
 import json
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_a_loop import in_a_loop
 from pages import PAGES, ROOT, Block, blocks, name_of
 
 import pellucid
@@ -119,7 +119,7 @@ def ask(service: Any, body: bytes) -> tuple[int, Any]:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(service(scope, receive, send))
+    in_a_loop(service(scope, receive, send))
     return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
 
 

@@ -108,7 +108,7 @@ def read_config(directory: Path) -> tuple[ModelConfig, list[str]]:
         RunError: If it is missing, damaged, from a newer version, or says what Pellucid does not know.
     """
     path = directory / CONFIG
-    if not path.is_file():
+    if not path.exists():
         raise RunError(
             f"{directory}: expected the folder of a run, got {_instead(directory)}. {_meant(directory)}"
         )
