@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pellucid.cli.printing import print_json_list
-from pellucid.cli.scoring import scoring_of
+from pellucid.cli.scoring import scoring_of, to_go_on_with
 from pellucid.errors import DataError
 from pellucid.terminal import counting_bar
 
@@ -72,7 +72,7 @@ def detect(
     def records() -> Iterator[dict[str, Any]]:
         nonlocal seen
         writing = nullcontext() if table is None else writing_table(table, scorer.columns, judged=True)
-        with counting_bar("measuring") as advance, writing as add:
+        with to_go_on_with(scoring), counting_bar("measuring") as advance, writing as add:
             for part, features in zip(scoring.inputs.parts, scoring.run(advance), strict=True):
                 verdicts = judged(detector, features)
                 counts.update(verdicts.verdicts)
@@ -82,7 +82,6 @@ def detect(
                     found = _records(detector, features)
                     yield from found if explain is None else _explained(detector, part, found, explain, seen)
                 seen += len(features)
-        scoring.finish()
 
     if json:
         print_json_list(records())

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from pellucid.cli.printing import print_json
-from pellucid.cli.scoring import scoring_of
+from pellucid.cli.scoring import scoring_of, to_go_on_with
 from pellucid.terminal import counting_bar
 
 
@@ -44,12 +44,12 @@ def features(
     began = time.monotonic()
     scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, out)
     count = unread = 0
-    with counting_bar("measuring") as advance, writing_table(out, scorer.columns) as add:
+    writing = writing_table(out, scorer.columns)
+    with to_go_on_with(scoring), counting_bar("measuring") as advance, writing as add:
         for part in scoring.run(advance):
             add(part, None)
             count += len(part)
             unread += int((~part.readable).sum())
-    scoring.finish()
     seconds = time.monotonic() - began
     if json:
         print_json({"images": count, "unreadable": unread, "seconds": seconds, "table": str(out)})

@@ -48,12 +48,13 @@ def print_json(content: Any) -> None:
 
 
 def print_json_list(items: Iterable[Any]) -> None:
-    """Print a JSON list item by item, so that it may be longer than memory."""
-    print("[", end="")
-    for number, item in enumerate(items):
+    """Print a JSON list item by item, so that it may be longer than memory; nothing before there is one."""
+    before = "[\n"
+    for item in items:
         text = json.dumps(item, indent=2, ensure_ascii=False)
-        print(("," if number else "") + "\n" + _encoded(indent(text, "  ")), end="", flush=True)
-    print("\n]")
+        print(before + _encoded(indent(text, "  ")), end="", flush=True)
+        before = ",\n"
+    print("\n]" if before != "[\n" else "[]")
 
 
 def _encoded(text: str) -> str:

@@ -1,10 +1,11 @@
 """What the commands that score many images share: from their options to a scoring."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pellucid.terminal import counting_bar
+from pellucid.terminal import counting_bar, say
 
 if TYPE_CHECKING:
     from pellucid.scoring.score import Scoring
@@ -32,3 +33,15 @@ def scoring_of(
         inputs = find_inputs(images, scorer.model.config.preprocessing, limit=limit, progress=advance)
     keep = None if table is None else table.with_name(f"{table.name}.parts")
     return Scoring(inputs, recipe, engine, workers, keep), scorer
+
+
+@contextmanager
+def to_go_on_with(scoring: "Scoring") -> Iterator[None]:
+    """Says at a Ctrl-C what is kept, and deletes it when all is done."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if scoring.keep is not None and scoring.keep.exists():
+            say(f"\nWhat is scored is kept in {scoring.keep}. Go on with the same command.")
+        raise
+    scoring.finish()

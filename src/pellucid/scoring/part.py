@@ -52,13 +52,9 @@ class Part:
     @property
     def count(self) -> int | None:
         """How many pictures it has; None if only reading it tells."""
-        return (
-            len(self.names)
-            if self.kind == "files"
-            else None
-            if self.kind == "shard"
-            else self.stop - self.start
-        )
+        if self.kind == "shard":
+            return None
+        return len(self.names) if self.kind == "files" else self.stop - self.start
 
     def named(self, name: str) -> str:
         """What a picture of it is called in the results."""
@@ -161,9 +157,7 @@ def _shard(part: Part) -> Iterator[Named]:
                 yield part.named(member.name), _content(archive, member)
     except PellucidError:
         raise
-    except (
-        Exception
-    ) as error:  # a hostile archive raises nearly any type: zlib.error, EOFError, ValueError ...
+    except Exception as error:  # a hostile archive raises nearly any type: zlib.error, EOFError ...
         yield part.label, f"cannot be read from here on ({first_line(error)}). Copy it again."
 
 
