@@ -84,7 +84,8 @@ def resident(pid: int) -> float:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0.0
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1000
+    used = text.partition("VmRSS:")[2].split()  # nothing, where it has ended and nobody has asked how
+    return int(used[0]) / 1000 if used else 0.0
 
 
 def whole(run: str, folder: Path, out: Path, *options: str, kill: bool = False) -> str:
@@ -108,7 +109,9 @@ def whole(run: str, folder: Path, out: Path, *options: str, kill: bool = False) 
     seconds = time.monotonic() - began
     assert process.stdout is not None
     print(process.stdout.read().strip())
-    early, late = (at_parts.get(done, 0.0) for done in (20, max(at_parts) - 20))
+    early, late = (
+        at_parts[min(at_parts, key=lambda done: abs(done - wanted))] for wanted in (20, max(at_parts) - 20)
+    )
     print(
         f"  {seconds:,.0f} s; memory of all processes: peak {sum(sorted(peaks.values())[-3:]):,.0f} MB, "
         f"after 20 parts {early:,.0f}, 20 before the end {late:,.0f}"
@@ -121,16 +124,19 @@ def main() -> None:
     options.add_argument("run")
     options.add_argument("--images", type=int, default=100_000)
     options.add_argument("--folder", type=Path, required=True)
-    options.add_argument("--only-draw", action="store_true")
+    options.add_argument("--only", choices=["draw", "rates", "whole"])
     chosen = options.parse_args()
     pictures = chosen.folder / "pictures"
     draw(pictures, chosen.images)
-    if chosen.only_draw:
+    if chosen.only == "draw":
         return
     preprocessing = load(chosen.run, device="cpu").config.preprocessing
     parts = list(find_inputs([str(pictures)], preprocessing, limit=TURN).parts)
     processes = os.cpu_count() or 1
-    rates(chosen.run, parts, processes)
+    if chosen.only != "whole":
+        rates(chosen.run, parts, processes)
+    if chosen.only == "rates":
+        return
     found = {
         "plain": whole(chosen.run, pictures, chosen.folder / "plain.csv"),
         "a worker killed": whole(chosen.run, pictures, chosen.folder / "killed.csv", kill=True),
