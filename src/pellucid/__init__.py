@@ -25,6 +25,7 @@ _HOME = {
     "open_dataset": "pellucid.data.store",
     "read_latents": "pellucid.latents.names",
     "reconstruction_losses": "pellucid.objective.reconstruction",
+    "run_fingerprint": "pellucid.runtime.fingerprint",
     "save_detector": "pellucid.anomaly.storage",
     "show": "pellucid.report.displays",
     "train": "pellucid.training.loop",
@@ -47,6 +48,7 @@ __all__ = [
     "open_dataset",
     "read_latents",
     "reconstruction_losses",
+    "run_fingerprint",
     "save_detector",
     "show",
     "train",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from pellucid.objective.objectives import Objective
     from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
     from pellucid.report.displays import show
+    from pellucid.runtime.fingerprint import run_fingerprint
     from pellucid.training.config import TrainingConfig
     from pellucid.training.loop import train
 

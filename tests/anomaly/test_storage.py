@@ -66,7 +66,7 @@ def test_none_is_said_to_be_missing(blank_model: Model, tmp_path: Path) -> None:
         ("reference", {"sha256": "../../etc/passwd", "names": []}),
         ("reference", {"sha256": "0" * 64, "names": []}),
         ("reference", {"names": []}),
-        ("version", 2),
+        ("version", 9),
         ("format", "other"),
         ("surprise", 1),
     ],

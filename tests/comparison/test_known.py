@@ -52,7 +52,7 @@ def test_other_weights_are_refused(stored: tuple[Model, Known]) -> None:
 
 HOSTILE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "format": ({"format": "other"}, {}),
-    "version": ({"version": 2}, {}),
+    "version": ({"version": 9}, {}),
     "unknown key": ({"extra": 1}, {}),
     "pictures of another type": ({"pictures": 3}, {}),
     "long pictures": ({"pictures": "x" * 301}, {}),

@@ -128,7 +128,7 @@ def test_of_other_weights_it_is_as_if_there_were_none(model: Model, typical: Typ
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 9},
         {"more": 1},
         {"images": 0},
         {"images": True},

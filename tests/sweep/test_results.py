@@ -61,7 +61,7 @@ def test_one_changed_byte_is_noticed(sweep: Sweep, tmp_path: Path) -> None:
     ("path", "value"),
     [
         (("format",), "pellucid-model"),
-        (("format_version",), 2),
+        (("format_version",), 9),
         (("setting",), "../beta"),
         (("setting",), 3),
         (("runs",), {}),

@@ -25,7 +25,7 @@ from pellucid.model.sealed import read_sealed, write_sealed
 
 DETECTOR = "detector.json"
 FORMAT = "pellucid-detector"
-VERSION = 1
+VERSION = 2
 _KEYS = {"format", "version", "model", "columns", "estimator", "reference", "about"}
 _STEM = "detector"
 _REMEDY = "Fit the detector again."
@@ -75,7 +75,7 @@ def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTab
         table: Names of the latents; those of the run unless given.
 
     Raises:
-        RunError: If there is none, it is damaged, or it was fitted to other weights.
+        RunError: If there is none, it is damaged, or it was fitted to another model.
     """
     path = Path(run) / DETECTOR
     if not path.exists():
@@ -86,7 +86,9 @@ def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTab
     if (content.get("format"), content.get("version")) != (FORMAT, VERSION) or set(content) != _KEYS:
         raise RunError(f"{path}: expected {FORMAT} of version {VERSION}. Update Pellucid, or fit it again.")
     if content["model"] != model.fingerprint:
-        raise RunError(f"{path}: it was fitted to other weights than the run has now. Fit it again.")
+        raise RunError(
+            f"{path}: fitted to other weights or another preprocessing than the run's. Fit it again."
+        )
     fitted = _fitted(content, model, path)
     estimator = fitted.estimator
     detector = Detector(model, table=table, columns=fitted.columns, threshold=estimator.threshold)

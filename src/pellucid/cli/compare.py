@@ -43,6 +43,7 @@ def compare(
     from pellucid.latents.names import read_latents
     from pellucid.model.predictor import load
     from pellucid.report.comparison import checked_kind, save_comparison
+    from pellucid.runtime.fingerprint import run_fingerprint
 
     if out is not None:
         checked_kind(out)
@@ -60,9 +61,9 @@ def compare(
     if out is not None:
         save_comparison(comparison, out)
     if json:
-        print_json(
-            comparison.record() | {"a": str(a), "b": str(b), "figure": None if out is None else str(out)}
-        )
+        figure = None if out is None else str(out)
+        inputs = {"run": run_fingerprint(model), "a": str(a), "b": str(b)}
+        print_json(comparison.record() | inputs | {"figure": figure})
         return
     _print(comparison)
     if out is not None:

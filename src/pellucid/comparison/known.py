@@ -16,7 +16,7 @@ from pellucid.model.sealed import read_sealed, write_sealed
 
 SAME = "same.json"
 FORMAT = "pellucid-same"
-VERSION = 1
+VERSION = 2
 _PICTURES = 300
 
 
@@ -56,12 +56,12 @@ def learn(
 
 
 def write_known(model: Model, known: Known) -> None:
-    """Write same.json in the model's run; it holds for these weights only."""
+    """Write same.json in the model's run; it holds for this model only."""
     assert model.directory is not None
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "weights_sha256": model.fingerprint,
+        "model": model.fingerprint,
         "pictures": known.pictures,
         "identity": _to_record(known.identity),
         "everything": _to_record(known.everything),
@@ -73,7 +73,7 @@ def read_known(model: Model) -> Known | None:
     """Read and check same.json of the model's run; None where there is none.
 
     Raises:
-        RunError: If it is damaged, from a newer version, or of other weights.
+        RunError: If it is damaged, from a newer version, or of another model.
     """
     assert model.directory is not None
     path = model.directory / SAME
@@ -83,8 +83,10 @@ def read_known(model: Model) -> Known | None:
     if (content.pop("format", None), content.pop("version", None)) != (FORMAT, VERSION):
         raise RunError(f"{path}: expected {FORMAT} of version {VERSION}. Update Pellucid to read it.")
     again = "Delete it, and learn it again: pellucid same RUN DATA."
-    if content.pop("weights_sha256", None) != model.fingerprint:
-        raise RunError(f"{path}: was learned with other weights than the model's. {again}")
+    if content.pop("model", None) != model.fingerprint:
+        raise RunError(
+            f"{path}: was learned with other weights or another preprocessing than the run's. {again}"
+        )
     pictures = content.pop("pictures", None)
     if not isinstance(pictures, str) or len(pictures) > _PICTURES or not pictures.isprintable():
         raise RunError(f"{path}: expected a line on the pictures. {again}")

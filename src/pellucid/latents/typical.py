@@ -21,7 +21,7 @@ from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
 
 TYPICAL = "typical.json"
 FORMAT = "pellucid-typical"
-VERSION = 1
+VERSION = 2
 LEVELS = 201
 MOST_IMAGES, MOST_SAMPLES = 2_000, 100
 _STEM = "typical"
@@ -127,7 +127,7 @@ def write_typical(run: Path, typical: Typical, model: Model) -> None:
 
 
 def read_typical(model: Model) -> Typical | None:
-    """What is usual for a model; None if that was never measured, or with other weights.
+    """What is usual for a model; None if that was never measured, or with another model.
 
     Raises:
         RunError: If it is damaged, or from another version.

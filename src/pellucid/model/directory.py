@@ -1,6 +1,7 @@
 """The run directory's model: config.json and model.safetensors, written and read without running any code."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -72,6 +73,20 @@ def save_model(directory: Path, weights: Mapping[str, Tensor], config: ModelConf
         write_sealed(config_path, {**record, "weights_sha256": [old, new]})
     write_file(weights_path, content)
     write_sealed(config_path, {**record, "weights_sha256": [new]})
+
+
+def model_fingerprint(config: ModelConfig, weights: str) -> str:
+    """Compute the fingerprint of all that turns an image into a code and back.
+
+    Args:
+        config: Of which architecture and preprocessing count.
+        weights: sha256 of the weights, in hexadecimal.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    parts = [weights, asdict(config.architecture), asdict(config.preprocessing)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _take(content: dict[str, Any], key: str, kind: type, path: Path) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pellucid.data.images import preprocess, read_image, to_float
 from pellucid.errors import ConfigError, ImageError, LatentError
-from pellucid.model.directory import ModelConfig, read_model
+from pellucid.model.directory import ModelConfig, model_fingerprint, read_model
 from pellucid.model.posterior import Posterior
 from pellucid.model.vae import VAE
 
@@ -29,7 +29,8 @@ class Model:
 
     Attributes:
         config: What the model is, was trained on, and how.
-        fingerprint: sha256 of the weights.
+        fingerprint: sha256 of weights, architecture and preprocessing: of all that turns an image into a code
+            and back. That of the whole run, with names and detector, is `pellucid.run_fingerprint(model)`.
         directory: The run that it was loaded from.
         device: Where it computes; results are always on the CPU.
     """
@@ -187,5 +188,11 @@ def load(run: str | os.PathLike[str], *, device: str = "auto") -> Model:
     Raises:
         RunError: If the directory is not a run, is damaged, or is from a newer version.
     """
-    vae, config, fingerprint = read_model(run)
-    return Model(vae, config, fingerprint=fingerprint, directory=Path(run), device=resolve_device(device))
+    vae, config, weights = read_model(run)
+    return Model(
+        vae,
+        config,
+        fingerprint=model_fingerprint(config, weights),
+        directory=Path(run),
+        device=resolve_device(device),
+    )

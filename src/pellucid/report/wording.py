@@ -17,6 +17,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.model.directory import ModelConfig
 from pellucid.model.predictor import Model
 from pellucid.objective.reconstruction import LOSSES
+from pellucid.runtime.fingerprint import run_fingerprint
 
 _CROPS = {
     "whole": "the whole picture, squeezed to a square",
@@ -131,7 +132,8 @@ def provenance(model: Model, dataset: Dataset) -> list[Fact]:
     same = dataset.fingerprint == data.get("fingerprint")
     trained_with = [f"{name} {training[name]}" for name in ("pellucid", "torch") if name in training]
     return [
-        Fact("Model", model.fingerprint, "sha256 of the weights"),
+        Fact("Run", run_fingerprint(model), "sha256 of model, latents, detector and all else that decides"),
+        Fact("Model", model.fingerprint, "sha256 of weights, architecture and preprocessing"),
         Fact(
             "Data of this report",
             dataset.fingerprint,

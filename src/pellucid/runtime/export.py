@@ -27,6 +27,7 @@ from pellucid.latents.names import LatentTable
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import write_file, write_sealed
 from pellucid.objective.reconstruction import LOSSES
+from pellucid.runtime.fingerprint import run_fingerprint
 from pellucid.runtime.graphs import DECODER, ENCODER, DecoderGraph, DetectorGraph, EncoderGraph, in_unit_range
 from pellucid.runtime.session import DETECTOR, FORMAT, RECORD, VERSION, open_session
 
@@ -87,6 +88,7 @@ def export(model: Model, table: LatentTable, detector: Detector | None, folder: 
         "format": FORMAT,
         "version": VERSION,
         "model": model.fingerprint,
+        "run": run_fingerprint(model),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         "differences": differences,
     }
@@ -124,6 +126,7 @@ def _about(
         "format": FORMAT,
         "version": VERSION,
         "model": model.fingerprint,
+        "run": run_fingerprint(model),
         "input": given,
         "outputs": list(outputs),
         "preprocessing": {

@@ -11,7 +11,7 @@ from pellucid.errors import MissingExtraError, RunError
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed
 
-FORMAT, VERSION = "pellucid-onnx", 1
+FORMAT, VERSION = "pellucid-onnx", 2
 FOLDER, RECORD, DETECTOR = "onnx", "export.json", "detector.onnx"
 _MOST_BYTES = 1 << 30
 
@@ -40,14 +40,14 @@ def open_session(content: bytes, *, threads: int = 1) -> Any:
 
 
 class ExportedDetector:
-    """The file detector.onnx of a run, checked to be the one that was exported from the run's weights.
+    """The file detector.onnx of a run, checked to be the one that was exported from the run's model.
 
     Args:
         model: The run's model.
         run: Its folder; the export lies in `onnx`.
 
     Raises:
-        RunError: If there is none, it is damaged, or it was exported from other weights.
+        RunError: If there is none, it is damaged, or it was exported from another model.
         MissingExtraError: If onnxruntime is not installed.
     """
 
@@ -61,7 +61,10 @@ class ExportedDetector:
                 f"{record}: expected {FORMAT} of version {VERSION}. Export again, or update Pellucid."
             )
         if content.get("model") != model.fingerprint:
-            raise RunError(f"{record}: exported from other weights than the run has now. Export it again.")
+            raise RunError(
+                f"{record}: exported from other weights or another preprocessing than the run's. "
+                "Export it again."
+            )
         files = content.get("files")
         digest = files.get(DETECTOR) if isinstance(files, dict) else None
         if digest is None:

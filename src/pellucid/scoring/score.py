@@ -10,6 +10,7 @@ from typing import Literal
 from pellucid.anomaly.features import Features
 from pellucid.data.crew import workers_for
 from pellucid.errors import ConfigError
+from pellucid.runtime.fingerprint import run_fingerprint
 from pellucid.scoring.cluster import score_on_ray
 from pellucid.scoring.inputs import Inputs
 from pellucid.scoring.local import score_here
@@ -102,6 +103,6 @@ class Scoring:
 
     def _plan(self) -> str:
         """What tells this scoring from others: whoever does it, the results are the same."""
-        fingerprint = scorer_of(self.recipe).model.fingerprint
+        fingerprint = run_fingerprint(scorer_of(self.recipe).model)
         plan = json.dumps([self.inputs.digest, fingerprint, self.recipe.runtime, BATCH])
         return hashlib.sha256(plan.encode()).hexdigest()

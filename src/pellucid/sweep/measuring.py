@@ -1,6 +1,7 @@
 """What each run of a sweep is worth: rate and distortion on held-out images, and scores."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from pellucid.errors import ConfigError, RunError
 from pellucid.latents.activity import Codes, measure_activity
 from pellucid.metrics.table import FEWEST_IMAGES
 from pellucid.metrics.udr import udr
-from pellucid.model.directory import read_config
+from pellucid.model.directory import model_fingerprint, read_config
 from pellucid.model.predictor import Model, load
 from pellucid.objective.reconstruction import training_loss
 from pellucid.sweep.choosing import choose
@@ -118,8 +119,14 @@ def _reused(plan: Plan, group: Sequence[GridRun], old: Mapping[GridRun, RunResul
     value = group[0].value
     if {run for run in old if run.value == value} != set(group):  # UDR depends on the whole group
         return []
-    same = all([old[run].fingerprint] == read_config(plan.path(run))[1] for run in group)
+    same = all(_is_of(old[run], plan.path(run)) for run in group)
     return [old[run] for run in group] if same else []
+
+
+def _is_of(result: RunResult, run: Path) -> bool:
+    """Whether a result is that of the model which lies there now."""
+    config, weights = read_config(run)
+    return [model_fingerprint(config, digest) for digest in weights] == [result.fingerprint]
 
 
 def _measure_group(

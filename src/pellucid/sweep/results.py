@@ -13,7 +13,7 @@ from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.sweep.grid import MAX_RUNS, GridRun
 
 FORMAT = "pellucid-sweep"
-VERSION = 1
+VERSION = 2
 RESULTS = "sweep.json"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
@@ -24,7 +24,7 @@ class RunResult:
 
     Attributes:
         run: Which one.
-        fingerprint: sha256 of its weights.
+        fingerprint: sha256 of its weights, architecture and preprocessing.
         steps: Steps of the optimiser that it took.
         reconstruction: The training's own reconstruction loss of a z drawn from the posterior, nats-like per
             image.
