@@ -17,6 +17,7 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 import pellucid
+from pellucid.anomaly.evaluation import chance_level
 from pellucid.data import people
 from pellucid.latents.names import LatentTable
 
@@ -109,7 +110,7 @@ def detection(
     found = np.repeat([False, True], [len(normal), len(strange)])
     score = -np.concatenate([normal, strange])
     precision, recall, _ = precision_recall_curve(found, score)
-    chance, area = found.mean(), average_precision_score(found, score)
+    chance, area = chance_level(len(found), int(found.sum())), average_precision_score(found, score)
     middle.plot(recall, precision, color=RED)
     middle.axhline(chance, color=GREY, linestyle="--", linewidth=1)
     middle.text(0.02, chance + 0.02, f"chance {chance:.2f}", color=GREY, fontsize=8)

@@ -1,6 +1,7 @@
 import ast
 import importlib
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -172,3 +173,26 @@ def test_nothing_but_the_live_tools_server_can_open_a_connection() -> None:
         ("security.py", "http.cookies"),  # reads a header
         ("security.py", "urllib.parse"),
     }
+
+
+def test_every_name_that_is_used_is_defined() -> None:
+    """Ruff's F821, which is off because of jaxtyping: a name within a string is one of its axes."""
+    folders = [str(ROOT / name) for name in ("src", "tests", "benchmarks", "docs")]
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821"]
+    ruff = subprocess.run([*command, "--output-format", "json", *folders], capture_output=True, text=True)
+    found = json.loads(ruff.stdout)
+    assert found, "expected ruff to take the axes of jaxtyping for names"
+    undefined = []
+    for one in found:
+        row, column = one["location"]["row"], one["location"]["column"] - 1
+        path = Path(one["filename"])
+        text = path.read_text() if path.suffix == ".py" else ""
+        strings = [
+            n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant) and type(n.value) is str
+        ]
+        if not any(
+            (n.lineno, n.col_offset) <= (row, column) < (n.end_lineno or 0, n.end_col_offset or 0)
+            for n in strings
+        ):
+            undefined.append(f"{path.relative_to(ROOT)}:{row}: {one['message']}")
+    assert undefined == []

@@ -1,6 +1,7 @@
 """The paper's protocol, against scikit-learn and against answers that can be written down."""
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pellucid.anomaly.evaluation import (
     _curve,
     _held_out,
     _strata,
+    chance_level,
     evaluate,
     extremes,
     groups_of,
@@ -120,9 +122,48 @@ def test_classes_that_do_not_overlap_are_told_apart_without_a_mistake(normal: np
 def test_noise_scores_what_chance_gives_in_both_directions(rng: np.random.Generator) -> None:
     normal = np.arange(2000) < 1500
     found = evaluate(rng.standard_normal((2000, 2)), normal, columns=["a", "b"], name="", splits=20)
-    assert found.chance == (0.75, 0.25)
+    assert found.chance == pytest.approx((chance_level(600, 450), chance_level(600, 150)))
     assert found.average_precision.mean(axis=1) == pytest.approx(found.chance, abs=0.03)
     assert found.counts == (1500, 500)
+
+
+@pytest.mark.parametrize(("images", "positives"), [(1, 1), (5, 1), (5, 5), (7, 3), (10, 2)])
+def test_the_chance_level_is_the_mean_over_all_orders(images: int, positives: int) -> None:
+    orders = [np.isin(np.arange(images), of) for of in combinations(range(images), positives)]
+    found = [average_precision_score(positive, -np.arange(images)) for positive in orders]
+    assert chance_level(images, positives) == pytest.approx(np.mean(found), rel=1e-12)
+
+
+def test_the_chance_level_of_few_positives_is_far_above_their_share() -> None:
+    assert (chance_level(330, 30), chance_level(82, 8)) == pytest.approx((0.106, 0.142), abs=5e-4)
+    for positives in (0, 6):
+        with pytest.raises(DataError, match="from 1 to 5 positive images"):
+            chance_level(5, positives)
+
+
+def test_the_chance_level_is_that_of_the_images_that_splits_leave_out() -> None:
+    normal, noise = np.arange(60) < 50, np.random.default_rng(0).standard_normal((60, 1))
+    found = evaluate(noise, normal, columns=["a"], name="", splits=3)
+    assert found.chance == pytest.approx((chance_level(18, 15), chance_level(18, 3)))
+    # One group of 7 anomalous images and three of one each: a split leaves out some of the three.
+    groups = np.where(normal, np.arange(60), np.minimum(np.arange(60), 53))
+    held_out = [_held_out(_strata(normal, groups), 0.3, np.random.default_rng([0, at])) for at in range(3)]
+    levels = [chance_level(len(test), int((~normal[test]).sum())) for test in held_out]
+    grouped = evaluate(noise, normal, columns=["a"], name="", splits=3, groups=groups)
+    assert grouped.chance[1] == pytest.approx(np.mean(levels))
+
+
+def test_the_chance_level_within_a_bin_is_that_of_its_held_out_images(rng: np.random.Generator) -> None:
+    normal, texture = np.arange(400) % 4 > 0, rng.random(400)
+    columns = {"columns": ["a"], "bins": 2, "splits": 200}
+    found = within_texture(rng.standard_normal((400, 1)), normal, texture, **columns)
+    share = found.counts / found.counts.sum(axis=0)
+    assert (found.chance > share + 0.005).all()
+    scored = [chance_level(60, round(60 * one)) for one in share[1]]
+    assert found.chance[1] == pytest.approx(scored, abs=0.02)
+    half = np.arange(400) % 2 > 0
+    alone = within_texture(rng.standard_normal((400, 1)), half, half + 0.1 * texture, **columns)
+    assert alone.summary()["bins"][0]["normal"]["chance"] is None  # only one class there
 
 
 def test_numbers_do_not_depend_on_threads_or_on_the_scale_of_a_column(

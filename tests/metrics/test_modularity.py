@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, DataError
 from pellucid.metrics.modularity import explicitness, modularity
 
 
@@ -126,3 +126,8 @@ def test_explicitness_agrees_with_scikit_learns_other_solver_on_another_split(
 def test_a_value_that_occurs_once_is_left_out(rng: np.random.Generator) -> None:
     factors = np.repeat([0.0, 1.0, 2.0], [20, 20, 1])[:, None]
     assert explicitness(np.minimum(factors, 1), factors, generator=rng).score == pytest.approx(1, abs=0.02)
+
+
+def test_explicitness_of_values_that_occur_once_is_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(DataError, match="values that occur twice"):
+        explicitness(rng.standard_normal((10, 2)), np.arange(10.0)[:, None], generator=rng)

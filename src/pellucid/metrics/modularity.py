@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64, Int
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, DataError
 from pellucid.metrics.mutual_information import (
     check_codes,
     discretise_codes,

@@ -170,11 +170,11 @@ def _draw_bins(axes: Axes, diagnosis: TextureDiagnosis, ink: Ink) -> None:
         for place in range(bins):
             values = diagnosis.average_precision[at, place]
             values, x = values[np.isfinite(values)], place + (at - 0.5) * 0.46
+            if not len(values):
+                continue
             chance = float(diagnosis.chance[at, place])
             axes.plot([x - 0.1, x + 0.1], [chance] * 2, color=ink.muted, lw=1)
             lowest = min(lowest, chance)
-            if not len(values):
-                continue
             low, high = np.quantile(values, BAND).tolist()
             axes.plot([x, x], [low, high], color=color, lw=1.8, solid_capstyle="butt")
             axes.plot(x, values.mean(), marker="o", ms=5.5, color=color)

@@ -28,8 +28,7 @@ def texture(context: Context) -> Part:
     )
     summary = diagnosis.summary()
     by_bin = "; ".join(
-        f"{one['low']:.3f} to {one['high']:.3f}: {_number(one['normal'])} and {_number(one['anomalous'])} "
-        f"(chance {one['normal']['chance']:.2f} and {one['anomalous']['chance']:.2f})"
+        f"{one['low']:.3f} to {one['high']:.3f}: {_number(one['normal'])} and {_number(one['anomalous'])}"
         for one in summary["bins"]
     )
     exhibit = Exhibit(
@@ -54,5 +53,5 @@ def texture(context: Context) -> Part:
 
 
 def _number(direction: dict[str, float | None]) -> str:
-    value = direction["average_precision"]
-    return "unknown" if value is None else f"{value:.3f}"
+    value, chance = direction["average_precision"], direction["chance"]
+    return "unknown" if value is None else f"{value:.3f} (chance {chance:.2f})"
