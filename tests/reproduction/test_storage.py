@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pellucid.errors import RunError
 from pellucid.reproduction.claims import part_of_the_latents
 from pellucid.reproduction.exhibit import Exhibit, Part, Picture, Table, numbered
 from pellucid.reproduction.storage import PARTS, read_part, write_part
@@ -57,3 +58,14 @@ def test_figures_are_numbered_as_people_do() -> None:
         "Figs 2 and 3",
         "Figs 7 to 10",
     ]
+
+
+def test_nothing_is_written_or_read_through_a_link(tmp_path: Path, part: Part) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / PARTS).symlink_to(elsewhere)
+    with pytest.raises(RunError, match="got a link"):
+        write_part(tmp_path, part)
+    with pytest.raises(RunError, match="got a link"):
+        read_part(tmp_path, "some")
+    assert not list(elsewhere.iterdir())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.errors import ConfigError, TrainingError
+from pellucid.errors import ConfigError, RunError, TrainingError
 from pellucid.objective.objectives import WEIGHTS, Objective
 from pellucid.sweep import grid as module
 from pellucid.sweep.grid import (
@@ -154,3 +154,13 @@ def test_a_run_that_diverges_does_not_stop_the_others(plan: Plan, monkeypatch: p
     assert trained.finished
     assert trained.failures == {"beta-4-seed-0": "training diverged"}
     assert [done(plan, run) for run in plan.runs] == [True, False, True, True]
+
+
+def test_a_run_that_is_a_link_is_not_trained_into(plan: Plan, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    plan.out.mkdir()
+    (plan.out / plan.runs[1].name).symlink_to(elsewhere)
+    with pytest.raises(RunError, match="got a link"):
+        train_grid(plan)
+    assert not list(elsewhere.iterdir())

@@ -31,11 +31,13 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
 
     from pellucid.data.store import open_dataset
     from pellucid.latents.traverse import traverse_latents, traverse_seeds
+    from pellucid.model.inside import inside
     from pellucid.report.figures import save_traversal
     from pellucid.training.defaults import settings_for
     from pellucid.training.loop import train as run_training
 
-    run, mark = out / "people", out / "people" / _MARK
+    run = inside(out, "people")
+    mark = run / _MARK
     if run.exists() and not mark.exists():
         raise ConfigError(f"{run}: expected an earlier demo to replace, got something else. Choose --out.")
     dataset = open_dataset("people", limit=_TRAINED_ON)

@@ -63,11 +63,13 @@ def detector(
     from pellucid.anomaly.detector import Detector
     from pellucid.anomaly.features import joined, measure
     from pellucid.anomaly.storage import save_detector
+    from pellucid.model.inside import inside
     from pellucid.model.predictor import load
 
     if splits < 0:
         raise ConfigError(f"--splits: expected 0 or more, got {splits}. The paper takes 100.")
     model = load(run, device=device)
+    folder = out or inside(run, "detector")
     usual = open_own_images(model, "--normal") if normal is None else open_images(model, normal, skip, limit)
     rows = usual.rows(held_out_split(model, usual), at_most=MEASURED)
     _warn_of_training_images(model, usual)
@@ -91,9 +93,7 @@ def detector(
         studied = _study(model, fitted, known, others, pictures, crops, splits)
         about["study"] = studied.summary()
         with spinner("drawing figures"):
-            figures = _draw(
-                out or run / "detector", model, fitted, studied, joined([known, others]), pictures
-            )
+            figures = _draw(folder, model, fitted, studied, joined([known, others]), pictures)
     save_detector(fitted, run, about)
     assert fitted.fitted is not None
     record = {

@@ -19,6 +19,7 @@ def export(run: Path, /, *, out: Path | None = None, json: bool = False) -> None
     """
     from pellucid.anomaly.storage import DETECTOR, load_detector
     from pellucid.latents.names import table_of
+    from pellucid.model.inside import inside
     from pellucid.model.predictor import load
     from pellucid.runtime.export import export as write
     from pellucid.runtime.session import FOLDER
@@ -26,7 +27,7 @@ def export(run: Path, /, *, out: Path | None = None, json: bool = False) -> None
     model = load(run, device="cpu")
     detector = load_detector(model, run) if (run / DETECTOR).exists() else None
     with spinner("exporting"):
-        written = write(model, table_of(model), detector, out or run / FOLDER)
+        written = write(model, table_of(model), detector, out or inside(run, FOLDER))
     if json:
         print_json({"files": [str(file) for file in written.files], "differences": written.differences})
         return

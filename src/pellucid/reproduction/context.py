@@ -25,6 +25,7 @@ from pellucid.latents.names import (
 )
 from pellucid.latents.tracking import track
 from pellucid.latents.typical import measure_typical, write_typical
+from pellucid.model.inside import inside
 from pellucid.model.predictor import Model, load
 from pellucid.reproduction.material import Judged, judged_images, training_images
 from pellucid.reproduction.plan import Recipe, Subject, minutes_of, recipes, subject_of
@@ -69,7 +70,7 @@ class Context:
 
     def run(self, name: str) -> Path:
         """The folder of a model."""
-        return self.out / RUNS / name
+        return inside(self.out, Path(RUNS) / name)
 
     def recipe(self, name: str) -> Recipe:
         """What a model is told."""

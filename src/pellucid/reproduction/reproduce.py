@@ -8,6 +8,7 @@ from typing import Any
 import pellucid
 from pellucid.latents.names import LATENTS
 from pellucid.model.directory import read_config
+from pellucid.model.inside import inside
 from pellucid.model.sealed import write_file, write_sealed
 from pellucid.reproduction.catalogue import CATALOGUE, parts_named
 from pellucid.reproduction.claims import Claim
@@ -122,7 +123,7 @@ def _images_seen(reproduction: Reproduction) -> dict[str, int]:
     """How many images each trained model has seen: minutes mean little without the machine's speed."""
     seen = {}
     for recipe in recipes(subject_of(reproduction.settings)):
-        run = reproduction.out / RUNS / recipe.name
+        run = inside(reproduction.out, Path(RUNS) / recipe.name)
         if (run / LATENTS).is_file():
             images = read_config(run)[0].training.get("images_seen")
             if type(images) is int:

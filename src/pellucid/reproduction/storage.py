@@ -9,6 +9,7 @@ from typing import Any
 
 import pellucid
 from pellucid.errors import RunError
+from pellucid.model.inside import inside
 from pellucid.model.sealed import read_file, read_sealed, write_file, write_sealed
 from pellucid.reproduction.claims import Claim
 from pellucid.reproduction.exhibit import Exhibit, Part, Picture, Table
@@ -34,7 +35,7 @@ def write_part(out: Path, part: Part) -> None:
         "exhibits": exhibits,
         "numbers": dict(part.numbers),
     }
-    write_sealed(out / PARTS / f"{part.name}.json", content)
+    write_sealed(_record(out, part.name), content)
 
 
 def _write_picture(out: Path, part: str, picture: Picture) -> dict[str, Any]:
@@ -48,7 +49,11 @@ def _write_picture(out: Path, part: str, picture: Picture) -> dict[str, Any]:
 
 
 def _file(out: Path, part: str, picture: str, paper: str) -> Path:
-    return out / PARTS / f"{part}-{picture}{'-dark' if paper == 'dark' else ''}.png"
+    return inside(out, PARTS) / f"{part}-{picture}{'-dark' if paper == 'dark' else ''}.png"
+
+
+def _record(out: Path, part: str) -> Path:
+    return inside(out, Path(PARTS) / f"{part}.json")
 
 
 def read_part(out: Path, name: str) -> Part | None:
@@ -56,10 +61,11 @@ def read_part(out: Path, name: str) -> Part | None:
 
     Parts of another version of Pellucid count as such: its numbers may be others. The models are kept.
     """
-    if not (out / PARTS / f"{name}.json").is_file():
+    record = _record(out, name)
+    if not record.is_file():
         return None
     try:
-        content = read_sealed(out / PARTS / f"{name}.json")
+        content = read_sealed(record)
         kind = (content["format"], content["version"], content["pellucid"], content["name"])
         if kind != (FORMAT, VERSION, pellucid.__version__, name):
             return None

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from pellucid.errors import MissingExtraError, RunError
+from pellucid.model.inside import inside
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed
 
@@ -52,7 +53,8 @@ class ExportedDetector:
     """
 
     def __init__(self, model: Model, run: Path) -> None:
-        record, file = run / FOLDER / RECORD, run / FOLDER / DETECTOR
+        folder = inside(run, FOLDER)
+        record, file = folder / RECORD, folder / DETECTOR
         if not record.exists():
             raise RunError(f"{record}: there is no export yet. Make one: pellucid export {run}.")
         content = read_sealed(record)

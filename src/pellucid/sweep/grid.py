@@ -11,6 +11,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.architecture import Architecture
 from pellucid.model.directory import CONFIG, read_config
+from pellucid.model.inside import inside
 from pellucid.model.predictor import resolve_device
 from pellucid.training.checkpoint import CHECKPOINT, read_settings
 from pellucid.training.config import TrainingConfig, settings_of
@@ -96,7 +97,7 @@ class Plan:
 
     def path(self, run: GridRun) -> Path:
         """The run's directory."""
-        return self.out / run.name
+        return inside(self.out, run.name)
 
     def config_of(self, run: GridRun) -> TrainingConfig:
         """What the run is told."""

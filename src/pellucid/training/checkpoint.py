@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from pellucid.errors import RunError, TrainingError
+from pellucid.model.inside import inside
 from pellucid.model.sealed import write_file
 
 Learners = dict[str, tuple[nn.Module, torch.optim.Adam]]
@@ -85,8 +86,10 @@ def write_checkpoint(run: Path, learners: Learners, position: Position) -> None:
     """Replace the run's checkpoint.
 
     Raises:
+        RunError: If the run's folder `training` is a link.
         TrainingError: If a weight is no longer finite, or the file cannot be written; the last one stays.
     """
+    path = inside(run, CHECKPOINT)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(learners).items()}
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise TrainingError(
@@ -95,14 +98,13 @@ def write_checkpoint(run: Path, learners: Learners, position: Position) -> None:
     record = json.dumps(asdict(position), sort_keys=True)
     metadata = {"position": record, "sha256": _checksum(tensors, record)}
     try:
-        write_file(run / CHECKPOINT, save(tensors, metadata))
+        write_file(path, save(tensors, metadata))
     except OSError as error:
-        there = (run / CHECKPOINT).exists()
+        there = path.exists()
         then = "the last one is intact" if there else "there is none yet"
         advice = "then go on with --resume" if there else "or choose another --out"
         raise TrainingError(
-            f"{run / CHECKPOINT}: cannot be written ({error.strerror or error}); {then}. "
-            f"Free some space, {advice}."
+            f"{path}: cannot be written ({error.strerror or error}); {then}. Free some space, {advice}."
         ) from error
 
 
@@ -112,7 +114,7 @@ def read_settings(run: Path) -> dict[str, Any]:
     Raises:
         RunError: If there is no checkpoint, or it is damaged.
     """
-    path = run / CHECKPOINT
+    path = inside(run, CHECKPOINT)
     if not path.is_file():  # also keeps safe_open from waiting for a pipe
         raise RunError(f"{path}: no checkpoint to resume from. Train without --resume.")
     try:
@@ -142,7 +144,7 @@ def read_checkpoint(run: Path, learners: Learners) -> Position:
     Raises:
         RunError: If there is no checkpoint, or it is damaged or of other networks.
     """
-    path = run / CHECKPOINT
+    path = inside(run, CHECKPOINT)
     kinds = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors_of(learners).items()}
     limit = 4 * sum(shape.numel() for shape, _ in kinds.values()) + (1 << 20)
     if not path.is_file():

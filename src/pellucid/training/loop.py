@@ -17,6 +17,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.architecture import Architecture
 from pellucid.model.directory import CONFIG, ModelConfig, save_model
+from pellucid.model.inside import inside
 from pellucid.model.posterior import Posterior
 from pellucid.model.predictor import Model, load, resolve_device
 from pellucid.model.vae import VAE
@@ -351,8 +352,9 @@ def refuse_existing_run(run: Path) -> None:
 
     Raises:
         ConfigError: If `run` holds one, or is or lies below a file.
+        RunError: If something in it is a link.
     """
-    if any((run / name).exists() for name in (CONFIG, CHECKPOINT, METRICS)):
+    if any(os.path.lexists(inside(run, name)) for name in (CONFIG, CHECKPOINT, METRICS)):
         raise ConfigError(f"{run}: holds a run already. Go on with it by --resume, or choose another --out.")
     there = next(place for place in (run, *run.absolute().parents) if place.exists())
     if not there.is_dir():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import RunError
+from pellucid.model.inside import inside
 from pellucid.model.sealed import read_file, write_file
 
 METRICS = "metrics.jsonl"
@@ -15,7 +16,7 @@ _MAX_BYTES = 256 << 20
 def append_metrics(run: Path, row: dict[str, Any]) -> None:
     """Add one row; numbers that are not finite become null, because JSON has no others."""
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-    with (run / METRICS).open("a", encoding="utf-8") as file:
+    with inside(run, METRICS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(finite) + "\n")
 
 

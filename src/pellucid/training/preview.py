@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid.data.images import to_pixels
+from pellucid.model.inside import inside
 from pellucid.model.sealed import write_file
 
 PREVIEW = Path("training") / "reconstructions.png"
@@ -32,4 +33,4 @@ def write_preview(
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     buffer = BytesIO()
     picture.save(buffer, "PNG")
-    write_file(run / PREVIEW, buffer.getvalue())
+    write_file(inside(run, PREVIEW), buffer.getvalue())
