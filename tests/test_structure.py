@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "pellucid"
 ORDER = (
     "errors",
+    "storage",
     "drawn",
     "data",
     "model",

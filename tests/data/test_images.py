@@ -247,7 +247,7 @@ def test_files_that_are_too_large_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(ImageError, match="at most 200 MB"):
+    with pytest.raises(ImageError, match="at most 200,000,000 bytes"):
         decode(path)
 
 

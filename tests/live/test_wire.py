@@ -13,7 +13,10 @@ def test_a_message_is_the_length_of_its_head_the_head_and_the_rest() -> None:
     assert pack({"kind": "é"}, b"ab", b"c") == b"\x0e\0\0\0" + '{"kind": "é"}'.encode() + b"abc"
 
 
-@given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5)), st.binary(max_size=50))
+@given(
+    st.dictionaries(st.text(max_size=5), st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5)),
+    st.binary(max_size=50),
+)
 def test_what_is_packed_is_unpacked(head: dict[str, object], body: bytes) -> None:
     found, rest = unpack(pack(head, body))
     assert found == head

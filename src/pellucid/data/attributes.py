@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int, Int8, Shaped
 
 from pellucid.data.images import printable
 from pellucid.errors import DataError
+from pellucid.storage.regular import read_regular
 
 Kind = Literal["binary", "ordinal", "categorical", "periodic"]
 MAX_TABLE_BYTES = 512_000_000
@@ -105,13 +106,9 @@ def _known_rows(
 
 def _lines(path: Path) -> list[str]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TABLE_BYTES + 1)
+        data = read_regular(path, max_bytes=MAX_TABLE_BYTES)
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be read ({error.strerror}). Check the file.") from error
-    if len(data) > MAX_TABLE_BYTES:
-        limit = MAX_TABLE_BYTES // 1_000_000
-        raise DataError(f"{printable(path)}: expected at most {limit} MB, got more. Check the file.")
     return data.decode("utf-8", "replace").removesuffix("\n").split("\n")
 
 

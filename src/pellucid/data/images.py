@@ -1,7 +1,6 @@
 """Read a picture, refuse what is not one, and bring it to the size and colour that a model sees."""
 
 import io
-import stat
 import struct
 import threading
 import warnings
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from pellucid.data.paths import printable as printable
 from pellucid.errors import ConfigError, ImageError, PellucidError
+from pellucid.storage.regular import read_regular
 
 Crop = Literal["whole", "center", "celeba"]
 SIZES = (32, 64, 128, 256)
@@ -162,13 +162,9 @@ def _contents(source: Path | bytes, label: str) -> bytes:
         data = source[: MAX_BYTES + 1]
     else:
         try:
-            if not stat.S_ISREG(source.stat().st_mode):
-                raise ImageError(f"{label}: expected a picture file, got something else. Give a file.")
-            with source.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not a valid path"
-            raise ImageError(f"{label}: cannot be read ({reason}). Check the path.") from error
+            data = read_regular(source, max_bytes=MAX_BYTES)
+        except OSError as error:
+            raise ImageError(f"{label}: cannot be read ({error.strerror}). Check the path.") from error
     if len(data) > MAX_BYTES:
         limit = MAX_BYTES // 1_000_000
         raise ImageError(f"{label}: expected at most {limit} MB, got more. Save it smaller.")

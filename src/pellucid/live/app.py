@@ -1,7 +1,6 @@
 """The live tool's server: the page, the line to it, and what it asks now and then."""
 
 import asyncio
-import json
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from pellucid.live.engine import UPLOAD_BYTES, Engine
 from pellucid.live.security import Door, Guard
 from pellucid.live.stream import Streams
 from pellucid.live.wire import WireError, pack, unpack
+from pellucid.storage.strict_json import parse_json
 
 _WISH_BYTES = 4 << 10
 _BINARY = "application/octet-stream"
@@ -96,8 +96,8 @@ class _Live:
 
     async def _latents(self, request: Request) -> Response:
         try:
-            wish = json.loads(await _body(request, _WISH_BYTES))
-        except (ValueError, RecursionError) as error:
+            wish = parse_json(await _body(request, _WISH_BYTES))
+        except ValueError as error:
             raise WireError("expected a wish in JSON.") from error
         if not isinstance(wish, dict):
             raise WireError("expected a wish that is a JSON object.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pellucid.errors import PellucidError
+from pellucid.storage.strict_json import parse_json
 
 HEAD_BYTES = 64 << 10
 _LENGTH = 4
@@ -30,8 +31,8 @@ def unpack(message: bytes) -> tuple[dict[str, Any], memoryview]:
     if len(message) < _LENGTH or length > min(HEAD_BYTES, len(message) - _LENGTH):
         raise WireError(f"expected a head of at most {HEAD_BYTES} bytes within the message.")
     try:
-        head = json.loads(message[_LENGTH : _LENGTH + length])
-    except (ValueError, RecursionError) as error:
+        head = parse_json(message[_LENGTH : _LENGTH + length])
+    except ValueError as error:
         raise WireError("expected a head in JSON.") from error
     if not isinstance(head, dict):
         raise WireError("expected a head that is a JSON object.")

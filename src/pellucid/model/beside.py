@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pellucid.errors import RunError
-from pellucid.model.sealed import read_file, write_file
+from pellucid.model.sealed import write_file
+from pellucid.storage.regular import read_regular
 
 Arrays = dict[str, Shaped[np.ndarray, "..."]]
 Shapes = Mapping[str, tuple[np.dtype[Any], tuple[int | None, ...]]]
@@ -71,7 +72,7 @@ def read_beside(path: Path, stem: str, digest: str, shapes: Shapes, remedy: str)
     }
     largest = sum(most.values()) + _HEADER_BYTES
     try:
-        raw = read_file(beside, largest)
+        raw = read_regular(beside, max_bytes=largest)
     except OSError as error:
         raise RunError(f"{beside}: cannot be read ({error.strerror or error}). {remedy}") from error
     if hashlib.sha256(raw).hexdigest() != digest:

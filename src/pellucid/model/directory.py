@@ -16,8 +16,9 @@ from torch import Tensor
 from pellucid.data.images import Preprocessing
 from pellucid.errors import ConfigError, RunError
 from pellucid.model.architecture import Architecture
-from pellucid.model.sealed import read_file, read_sealed, write_file, write_sealed
+from pellucid.model.sealed import read_sealed, write_file, write_sealed
 from pellucid.model.vae import VAE
+from pellucid.storage.regular import open_regular, read_regular
 
 FORMAT = "pellucid-model"
 VERSION = 1
@@ -69,7 +70,8 @@ def save_model(directory: Path, weights: Mapping[str, Tensor], config: ModelConf
     }
     config_path, weights_path = directory / CONFIG, directory / WEIGHTS
     if config_path.exists() and weights_path.exists():
-        old = hashlib.sha256(weights_path.read_bytes()).hexdigest()
+        with open_regular(weights_path) as file:
+            old = hashlib.file_digest(file, "sha256").hexdigest()
         write_sealed(config_path, {**record, "weights_sha256": [old, new]})
     write_file(weights_path, content)
     write_sealed(config_path, {**record, "weights_sha256": [new]})
@@ -155,7 +157,7 @@ def _read_weights(path: Path, vae: VAE, accepted: list[str]) -> tuple[dict[str, 
     expected = {name: tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
     largest = sum(tensor.numel() * 4 for tensor in vae.state_dict().values()) + _HEADER_BYTES
     try:
-        content = read_file(path, largest)
+        content = read_regular(path, max_bytes=largest)
         digest = hashlib.sha256(content).hexdigest()
         if digest not in accepted:
             raise RunError(

@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-import math
 import os
 import secrets
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import RunError
+from pellucid.storage.regular import read_regular
+from pellucid.storage.strict_json import parse_json
 
 MAX_BYTES = 4 << 20
 SEAL = "sha256"
@@ -19,44 +19,6 @@ SEAL = "sha256"
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a key stands twice")
-    return content
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is not a number that JSON knows")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large")
-    return number
-
-
-def read_file(path: Path, most: int) -> bytes:
-    """All that a plain file holds; a pipe or a device, such as a link to /dev/zero, is not waited for.
-
-    Args:
-        path: The file.
-        most: How many bytes it may hold.
-
-    Raises:
-        RunError: If it is no plain file, or holds more.
-        OSError: If it cannot be read.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise RunError(f"{path}: expected a plain file, got something else. Restore it from a copy.")
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise RunError(f"{path}: expected at most {most:,} bytes, got more. Restore it from a copy.")
-    return content
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -90,17 +52,14 @@ def read_sealed(path: Path) -> dict[str, Any]:
         RunError: If the file is missing, too large, not JSON, or not what was written.
     """
     try:
-        text = read_file(path, MAX_BYTES).decode("utf-8")
-        content = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        content = parse_json(read_regular(path, max_bytes=MAX_BYTES))
         seal = content.pop(SEAL, None) if isinstance(content, dict) else None
         intact = seal == hashlib.sha256(_canonical(content)).hexdigest() if seal is not None else False
     except OSError as error:
         raise RunError(
             f"{path}: cannot be read ({error.strerror or error}). Is it the folder of a run?"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RunError(
             f"{path}: expected JSON, but {error}. Restore it from a copy, or train again."
         ) from error

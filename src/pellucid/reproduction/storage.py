@@ -10,9 +10,10 @@ from typing import Any
 import pellucid
 from pellucid.errors import RunError
 from pellucid.model.inside import inside
-from pellucid.model.sealed import read_file, read_sealed, write_file, write_sealed
+from pellucid.model.sealed import read_sealed, write_file, write_sealed
 from pellucid.reproduction.claims import Claim
 from pellucid.reproduction.exhibit import Exhibit, Part, Picture, Table
+from pellucid.storage.regular import read_regular
 
 PARTS = "parts"
 FORMAT = "pellucid-reproduction-part"
@@ -110,7 +111,7 @@ def _picture(out: Path, part: str, record: Mapping[str, Any]) -> Picture:
 
 
 def _checked(file: Path, sha256: str) -> bytes:
-    content = read_file(file, _LARGEST)
+    content = read_regular(file, max_bytes=_LARGEST)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError("a picture has changed")
     return content

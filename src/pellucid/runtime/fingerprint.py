@@ -10,7 +10,8 @@ from pellucid.errors import RunError
 from pellucid.latents.names import LATENTS
 from pellucid.latents.typical import TYPICAL
 from pellucid.model.predictor import Model
-from pellucid.model.sealed import MAX_BYTES, read_file
+from pellucid.model.sealed import MAX_BYTES
+from pellucid.storage.regular import read_regular
 
 _FILES = (DETECTOR, LATENTS, SAME, TYPICAL)
 """Arrays beside these need no reading: the JSON file holds their digest, which is checked on use."""
@@ -46,7 +47,7 @@ def _digest(run: Path | None, name: str) -> str | None:
         return None
     path = run / name
     try:
-        return hashlib.sha256(read_file(path, MAX_BYTES)).hexdigest()
+        return hashlib.sha256(read_regular(path, max_bytes=MAX_BYTES)).hexdigest()
     except FileNotFoundError:
         return None
     except OSError as error:

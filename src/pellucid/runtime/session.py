@@ -11,6 +11,7 @@ from pellucid.errors import MissingExtraError, RunError
 from pellucid.model.inside import inside
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed
+from pellucid.storage.regular import read_regular
 
 FORMAT, VERSION = "pellucid-onnx", 2
 FOLDER, RECORD, DETECTOR = "onnx", "export.json", "detector.onnx"
@@ -91,9 +92,7 @@ class ExportedDetector:
 
 def _read(file: Path, digest: object, record: Path) -> bytes:
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise RunError(f"{file}: expected at most {_MOST_BYTES >> 20:,} MiB. Export it again.")
-        content = file.read_bytes()
+        content = read_regular(file, max_bytes=_MOST_BYTES)
     except OSError as error:
         raise RunError(f"{file}: cannot be read ({error.strerror or error}). Export it again.") from error
     if hashlib.sha256(content).hexdigest() != digest:

@@ -18,6 +18,7 @@ from pellucid.data.source import Item, first_line
 from pellucid.data.store import open_prepared
 from pellucid.data.workers import Outcome, outcome
 from pellucid.errors import MissingExtraError, PellucidError
+from pellucid.storage.regular import open_regular
 
 MOST_IN_A_SHARD = 200_000
 _FETCHED = 32  # pictures from afar at once
@@ -93,7 +94,7 @@ def opened(place: str) -> Any:
         MissingExtraError: If the package for that kind of URL is missing.
     """
     if not is_url(place):
-        return Path(place).open("rb")
+        return open_regular(Path(place))
     filesystem, path = filesystem_of(place)
     return filesystem.open(path, "rb")
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ from pellucid.anomaly.features import Features
 from pellucid.data.images import printable
 from pellucid.errors import ConfigError, RunError
 from pellucid.model.sealed import read_sealed, write_file, write_sealed
+from pellucid.storage.regular import read_regular
+from pellucid.storage.strict_json import parse_json
 
 FORMAT, VERSION = "pellucid-scoring", 1
 PLAN = "plan.json"
+_MAX_PART_BYTES = 1 << 30
 _FILE = re.compile("([0-9]{8})-([0-9a-f]{16})[.]safetensors")
 
 
@@ -34,7 +38,7 @@ def unpacked(content: bytes) -> Features:
     """
     try:
         arrays = load(content)
-        columns, names, problems = json.loads(arrays["texts"].tobytes())
+        columns, names, problems = parse_json(arrays["texts"].tobytes())
         values = arrays["values"]
         if values.shape != (len(names), len(columns)) or len(names) != len(problems):
             raise ValueError("rows are missing")
@@ -106,7 +110,8 @@ class Parts:
     def _content(self, number: int) -> bytes | None:
         for file in sorted(self.folder.glob(f"{number:08d}-*.safetensors")):
             match = _FILE.fullmatch(file.name)
-            content = file.read_bytes()
-            if match and hashlib.sha256(content).hexdigest()[:16] == match[2]:
-                return content
+            with suppress(OSError):  # one that cannot be read is scored anew
+                content = read_regular(file, max_bytes=_MAX_PART_BYTES)
+                if match and hashlib.sha256(content).hexdigest()[:16] == match[2]:
+                    return content
         return None

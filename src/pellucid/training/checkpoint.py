@@ -10,22 +10,26 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pellucid.errors import RunError, TrainingError
 from pellucid.model.inside import inside
 from pellucid.model.sealed import write_file
+from pellucid.storage.regular import open_regular, read_regular
+from pellucid.storage.strict_json import parse_json
 
 Learners = dict[str, tuple[nn.Module, torch.optim.Adam]]
 """name -> a network and the Adam that has taken one step for each step of the run."""
 
 CHECKPOINT = Path("training") / "checkpoint.safetensors"
+_MAX_HEADER_BYTES = 1 << 20
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -115,16 +119,25 @@ def read_settings(run: Path) -> dict[str, Any]:
         RunError: If there is no checkpoint, or it is damaged.
     """
     path = inside(run, CHECKPOINT)
-    if not path.is_file():  # also keeps safe_open from waiting for a pipe
+    if not path.exists():
         raise RunError(f"{path}: no checkpoint to resume from. Train without --resume.")
     try:
-        with safe_open(path, framework="pt") as file:
-            settings = json.loads((file.metadata() or {})["position"])["settings"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        with open_regular(path) as file:
+            settings = parse_json(_metadata(file)["position"])["settings"]
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: damaged ({error}). Train anew with another --out.") from error
     if not isinstance(settings, dict):
         raise RunError(f"{path}: damaged. Train anew with another --out.")
     return settings
+
+
+def _metadata(file: BinaryIO) -> dict[str, Any]:
+    """The texts in the header of a safetensors file."""
+    length = int.from_bytes(file.read(8), "little")
+    if length > _MAX_HEADER_BYTES:
+        raise ValueError("its header is too long")
+    metadata = parse_json(file.read(length))["__metadata__"]
+    return dict(metadata)
 
 
 def _sensible(position: Position) -> bool:
@@ -147,20 +160,16 @@ def read_checkpoint(run: Path, learners: Learners) -> Position:
     path = inside(run, CHECKPOINT)
     kinds = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors_of(learners).items()}
     limit = 4 * sum(shape.numel() for shape, _ in kinds.values()) + (1 << 20)
-    if not path.is_file():
+    if not path.exists():
         raise RunError(f"{path}: no checkpoint to resume from. Train without --resume.")
     try:
-        if path.stat().st_size > limit:
-            raise RunError(
-                f"{path}: expected at most {limit} bytes for these networks, got {path.stat().st_size}."
-            )
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = read_regular(path, max_bytes=limit)
+        metadata = _metadata(BytesIO(content))
+        tensors = load(content)
         record = metadata["position"]
         intact = metadata["sha256"] == _checksum(tensors, record)
-        position = Position(**json.loads(record))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        position = Position(**parse_json(record))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: damaged ({error}). Train anew with another --out.") from error
     fits = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} == kinds
     if not intact or not fits or not _sensible(position):
