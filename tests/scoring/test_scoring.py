@@ -192,7 +192,7 @@ def test_a_scoring_that_was_stopped_goes_on(
 def test_parts_of_another_scoring_are_not_mixed_in(scored_run: Path, photos: Path, tmp_path: Path) -> None:
     keep = tmp_path / "parts"
     list(scoring(scored_run, [photos / "1"], workers=0, keep=keep).run())
-    with pytest.raises(ConfigError, match="other images"):
+    with pytest.raises(ConfigError, match="had other images"):
         list(scoring(scored_run, [photos], workers=0, keep=keep).run())
     foreign = tmp_path / "foreign"
     foreign.mkdir()

@@ -44,6 +44,9 @@ def open_session(content: bytes, *, threads: int = 1) -> Any:
 class ExportedDetector:
     """The file detector.onnx of a run, checked to be the one that was exported from the run's model.
 
+    Attributes:
+        digest: sha256 of the file, in hexadecimal.
+
     Args:
         model: The run's model.
         run: Its folder; the export lies in `onnx`.
@@ -75,6 +78,7 @@ class ExportedDetector:
                 f"{record}: exported before there was a detector. Fit one (pellucid detector {run}), "
                 "then export again."
             )
+        self.digest = str(digest)
         self._session = open_session(_read(file, digest, record))
 
     def values(

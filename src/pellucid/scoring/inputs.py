@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ MOST_ROWS = 65_536
 _ARRAYS = (".npy", ".npz")
 _SHARDS = (".tar", ".tar.gz", ".tgz")  # a .xz may ask for gigabytes to be unpacked
 _TABLES = (".parquet",)
+# What file systems call what changes with a file's content.
+_MARKS = (
+    *("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "Last-Modified", "updated"),
+    *("md5Hash", "crc32c", "Content-MD5", "content_md5", "Digest", "checksum"),
+)
 
 Progress = Callable[[int, int], None]
 
@@ -35,7 +40,7 @@ class Inputs:
 
     Attributes:
         parts: In the order of the results.
-        digest: sha256 of all that tells these inputs from others: names, sizes, times.
+        digest: sha256 of all that tells these inputs from others: every part, sizes and times of files.
     """
 
     parts: tuple[Part, ...]
@@ -86,8 +91,15 @@ def find_inputs(
     if not parts:
         raise DataError("expected at least 1 picture, got none. Name files or a folder.")
     states.append([(image, *_state(Path(image))) for image in alone])
-    text = json.dumps(states, ensure_ascii=True)
-    return Inputs(tuple(parts), hashlib.sha256(text.encode()).hexdigest())
+    return Inputs(tuple(parts), _digest(parts, states))
+
+
+def _digest(parts: Sequence[Part], states: Sequence[Any]) -> str:
+    """Hash everything that a part says of itself, so that no setting that changes one can be forgotten."""
+    hashed = hashlib.sha256()
+    for piece in (*map(asdict, parts), *states):
+        hashed.update(json.dumps(piece, ensure_ascii=True).encode() + b"\n")
+    return hashed.hexdigest()
 
 
 _Found = tuple[list[Part], Any]
@@ -100,7 +112,8 @@ def _local(
     path, name = Path(image), image.lower()
     if image in BUILTIN or name.endswith(_ARRAYS):
         dataset = open_prepared(image, preprocessing, progress=progress, limit=None)
-        return _rows(image, len(dataset) + len(dataset.skipped), limit), dataset.fingerprint
+        count = len(dataset) + len(dataset.skipped)
+        return _rows(image, count, limit, dataset.fingerprint), dataset.skipped
     if path.is_dir():
         return _folder(image, limit)
     if name.endswith(_SHARDS):
@@ -165,9 +178,7 @@ def _remote(url: str, limit: int | None) -> _Found:
         elif name.lower().endswith(_TABLES):
             parts += _table(place, limit)
     infos = [found[name] for name in names]
-    marks = [
-        [str(info.get(key)) for key in ("size", "ETag", "etag", "mtime", "LastModified")] for info in infos
-    ]
+    marks = [[str(info.get(key)) for key in _MARKS] for info in infos]
     return parts, [url, names, marks]
 
 
@@ -215,10 +226,10 @@ def _table(place: str, limit: int | None) -> list[Part]:
     return parts
 
 
-def _rows(image: str, count: int, limit: int | None) -> list[Part]:
+def _rows(image: str, count: int, limit: int | None, fingerprint: str) -> list[Part]:
     last = count if limit is None else min(count, limit)
     return [
-        Part("rows", image, image, start=start, stop=min(start + PART, last))
+        Part("rows", image, image, start=start, stop=min(start + PART, last), fingerprint=fingerprint)
         for start in range(0, last, PART)
     ]
 

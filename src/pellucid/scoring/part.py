@@ -17,7 +17,7 @@ from pellucid.data.parquet import inspect, pictures
 from pellucid.data.source import Item, first_line
 from pellucid.data.store import open_prepared
 from pellucid.data.workers import Outcome, outcome
-from pellucid.errors import MissingExtraError, PellucidError
+from pellucid.errors import DataError, MissingExtraError, PellucidError
 from pellucid.storage.regular import open_regular
 
 MOST_IN_A_SHARD = 200_000
@@ -40,6 +40,7 @@ class Part:
         problems: Of files that are known to be unreadable, the reason by position.
         start: First row; of a shard 0.
         stop: After the last row; of a shard, after how many pictures to end.
+        fingerprint: Of the data set that rows are taken from: whoever opens it must find the same one.
     """
 
     kind: Literal["files", "shard", "table", "rows"]
@@ -49,6 +50,7 @@ class Part:
     problems: tuple[tuple[int, str], ...] = ()
     start: int = 0
     stop: int = 0
+    fingerprint: str = ""
 
     @property
     def count(self) -> int | None:
@@ -194,6 +196,11 @@ def _table(part: Part) -> Iterator[Named]:
 
 def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outcome]]:
     dataset = _opened(part.place, preprocessing)
+    if dataset.fingerprint != part.fingerprint:
+        raise DataError(
+            f"{printable(part.place)}: expected the images that were there at the start, but they have "
+            "changed. Leave the file as it is, and begin anew."
+        )
     bad = sorted((int(name), reason) for name, reason in dataset.skipped)
     skipped = dict(bad)
     numbers = [number for number, _ in bad]

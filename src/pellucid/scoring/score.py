@@ -1,7 +1,5 @@
 """Score any number of pictures: on this machine or on a Ray cluster, to be gone on with after a stop."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +8,11 @@ from typing import Literal
 from pellucid.anomaly.features import Features
 from pellucid.data.crew import workers_for
 from pellucid.errors import ConfigError
-from pellucid.runtime.fingerprint import run_fingerprint
 from pellucid.scoring.cluster import score_on_ray
 from pellucid.scoring.inputs import Inputs
 from pellucid.scoring.local import score_here
 from pellucid.scoring.part import Part
-from pellucid.scoring.scorer import BATCH, Recipe, scorer_of
+from pellucid.scoring.scorer import Recipe, scorer_of
 from pellucid.scoring.storage import Parts
 
 Engine = Literal["local", "ray"]
@@ -101,8 +98,6 @@ class Scoring:
         workers = workers_for(images * _SECONDS_AN_IMAGE) if self.workers is None else self.workers
         return score_here(parts, self.recipe, min(workers, len(parts)))
 
-    def _plan(self) -> str:
-        """What tells this scoring from others: whoever does it, the results are the same."""
-        fingerprint = run_fingerprint(scorer_of(self.recipe).model)
-        plan = json.dumps([self.inputs.digest, fingerprint, self.recipe.runtime, BATCH])
-        return hashlib.sha256(plan.encode()).hexdigest()
+    def _plan(self) -> dict[str, str]:
+        """All that decides the rows, by what people call it; whoever scores, they are the same."""
+        return {"images": self.inputs.digest, **scorer_of(self.recipe).settings}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -10,11 +11,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from pellucid import __version__
 from pellucid.anomaly.features import Features, columns_of, finite, measured
 from pellucid.data.images import to_float
 from pellucid.data.threads import one_thread
 from pellucid.data.workers import Outcome
 from pellucid.model.predictor import load
+from pellucid.runtime.fingerprint import run_fingerprint
 from pellucid.runtime.session import ExportedDetector
 from pellucid.scoring.part import Part, prepared
 
@@ -42,6 +45,9 @@ class Recipe:
 class Scorer:
     """Measures parts with a run's model.
 
+    Attributes:
+        settings: All that decides a row beside the image, by what people call it.
+
     Args:
         recipe: Which run, and how.
 
@@ -56,10 +62,20 @@ class Scorer:
         self.model = model
         self.columns = columns_of("losses+texture+latents", model.latents)
         self._values: Callable[[UInt8[np.ndarray, ...]], Float64[np.ndarray, "image column"]]
+        export = ""
         if recipe.runtime == "onnx":
-            self._values = ExportedDetector(model, Path(recipe.run)).values
+            exported = ExportedDetector(model, Path(recipe.run))
+            self._values, export = exported.values, exported.digest
         else:
             self._values = lambda pixels: measured(model, to_float(pixels))
+        self.settings = {
+            "run": run_fingerprint(model),
+            "runtime": recipe.runtime,
+            "export": export,
+            "device": model.device.type,
+            "batch": str(BATCH),
+            "versions": _versions(recipe.runtime),
+        }
 
     def score(self, part: Part) -> Features:
         """The features of every picture of a part, in its order; one thread computes.
@@ -88,6 +104,12 @@ class Scorer:
                 problems += [found if isinstance(found, str) else "" for _, found in batch]
         empty = np.zeros((0, len(self.columns)))
         return Features(self.columns, np.concatenate([empty, *parts]), tuple(names), tuple(problems))
+
+
+def _versions(runtime: Runtime) -> str:
+    """What decodes, resizes and computes: another version may give other digits."""
+    names = ["torch", "numpy", "pillow", *(["onnxruntime"] if runtime == "onnx" else [])]
+    return ", ".join([f"pellucid {__version__}", *(f"{name} {version(name)}" for name in names)])
 
 
 @lru_cache(maxsize=2)

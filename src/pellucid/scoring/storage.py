@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -18,7 +20,7 @@ from pellucid.model.sealed import read_sealed, write_file, write_sealed
 from pellucid.storage.regular import read_regular
 from pellucid.storage.strict_json import parse_json
 
-FORMAT, VERSION = "pellucid-scoring", 1
+FORMAT, VERSION = "pellucid-scoring", 2
 PLAN = "plan.json"
 _MAX_PART_BYTES = 1 << 30
 _FILE = re.compile("([0-9]{8})-([0-9a-f]{16})[.]safetensors")
@@ -47,12 +49,21 @@ def unpacked(content: bytes) -> Features:
     return Features(tuple(columns), values, tuple(names), tuple(problems))
 
 
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What tells the parts that are there from those that are wanted."""
+    there, plan = found.get("plan"), wanted["plan"]
+    if (found.get("format"), found.get("version")) != (FORMAT, VERSION) or not isinstance(there, dict):
+        return "cannot be read, or is of another version of Pellucid"
+    differing = [name for name in plan if there.get(name) != plan[name]]
+    return f"had other {' and '.join(differing)}" if differing else "had other settings"
+
+
 class Parts:
     """A folder of scored parts.
 
     Args:
         folder: Made if it is not there.
-        plan: What is scored with what: parts of another plan are not to be mixed in.
+        plan: What is scored with what, by what people call it: parts of another plan are not mixed in.
         count: How many parts there are.
 
     Raises:
@@ -60,18 +71,18 @@ class Parts:
         OSError: If it cannot be written.
     """
 
-    def __init__(self, folder: Path, plan: str, count: int) -> None:
+    def __init__(self, folder: Path, plan: Mapping[str, str], count: int) -> None:
         self.folder, self.count = folder, count
-        record = {"format": FORMAT, "version": VERSION, "plan": plan, "parts": count}
+        record = {"format": FORMAT, "version": VERSION, "plan": dict(plan), "parts": count}
         if (folder / PLAN).exists():
             try:
-                same = read_sealed(folder / PLAN) == record
+                found = read_sealed(folder / PLAN)
             except RunError:
-                same = False
-            if not same:
+                found = {}
+            if found != record:
                 raise ConfigError(
-                    f"{printable(folder)}: holds parts of other images, or of another model. Delete the "
-                    "folder, or choose another file to write."
+                    f"{printable(folder)}: holds parts of another scoring, which "
+                    f"{_difference(found, record)}. Delete the folder, or choose another file to write."
                 )
         elif folder.exists() and any(folder.iterdir()):
             raise ConfigError(
