@@ -120,7 +120,7 @@ BUILTIN = {
     "people": Builtin(
         noun=f"simulated people with {len(people.FACTORS)} known factors (drawn on the fly)",
         images=1_000_000,
-        version=1,
+        version=2,
         channels=3,
         sizes=people.SIZES,
         factors=people.NAMES,

@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from pellucid.data import people
+from pellucid.data.people.features import blended
 from pellucid.data.people.solids import Canvas
 from pellucid.errors import DataError
 
@@ -39,6 +40,27 @@ def test_a_picture_does_not_depend_on_its_neighbours(generator: torch.Generator)
     together = people.render(factors, 32)
     alone = torch.cat([people.render(row[None], 32) for row in factors[::10]])
     assert torch.allclose(together[::10], alone, atol=1e-6)
+
+
+def test_half_a_hat_is_half_see_through_whoever_else_wears_one() -> None:
+    people_in_hats = people.with_factors(people.neutral().repeat(4, 1), background_color=1.0)
+    people_in_hats[:, people.NAMES.index("hat")] = torch.tensor([0.0, 0.5, 1.0, 0.0])
+    bare, half, full, bare_too = people.render(people_in_hats)
+    felt = (full - bare).abs().amax(0) > 0.3
+    assert felt.sum() > 300
+    share = ((half - bare) / (full - bare))[:, felt]
+    assert (share[share.isfinite()] - 0.5).abs().median() < 0.02
+    assert torch.equal(bare, bare_too)
+
+
+def test_layers_are_blended_as_one_painted_over_the_other(generator: torch.Generator) -> None:
+    ground, first, second = torch.rand(3, 2, 3, generator=generator)
+    alphas = torch.rand(2, 2, 5, 7, generator=generator)
+    expected = ground[:, :, None, None].expand(2, 3, 5, 7)
+    for color, alpha in zip((first, second), alphas, strict=True):
+        expected = color[:, :, None, None] * alpha[:, None] + expected * (1 - alpha[:, None])
+    found = blended(ground, [(first, alphas[0]), (second, alphas[1])])
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_values_are_colours_at_every_corner_of_the_ranges(generator: torch.Generator) -> None:

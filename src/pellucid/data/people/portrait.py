@@ -1,12 +1,14 @@
 """Paint simulated people: head and shoulders from their factors, nearest thing in front."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
 from pellucid.data.people import colors
 from pellucid.data.people.factors import NAMES, checked
-from pellucid.data.people.features import EYE_HEIGHT, Painted, Surface, band, face_color, over
+from pellucid.data.people.features import EYE_HEIGHT, Painted, Surface, band, face_color, spot
 from pellucid.data.people.solids import (
     Box,
     Canvas,
@@ -66,13 +68,14 @@ class _Layer:
         self._picture = portrait.picture[:, :, rows, columns]
         self._front = portrait.front[:, rows, columns]
 
-    def paint(self, seen: Seen, colour: Painted, worn: Each | None = None) -> None:
-        """Paint something where it is in front of everything so far."""
-        nearer = ((seen.depth - self._front) / (1.5 * self.canvas.pixel) + 0.5).clamp_(0, 1)
-        alpha = (seen.inside + 0.5).clamp_(0, 1) * nearer
+    def paint(self, seen: Seen, color: colors.Color | Painted, lit: Plane, worn: Each | None = None) -> None:
+        """Paint something where it is in front of everything so far; `lit` is its brightness."""
+        nearer = (seen.depth - self._front).div_(1.5 * self.canvas.pixel).add_(0.5).clamp_(0, 1)
+        alpha = (seen.inside + 0.5).clamp_(0, 1).mul_(nearer)
         if worn is not None:
             alpha *= worn
-        self._picture.addcmul_(colour - self._picture, alpha[:, None])
+        self._picture.mul_((1 - alpha)[:, None])
+        self._picture.addcmul_(color if color.ndim == 4 else color[:, :, None, None], (lit * alpha)[:, None])
         torch.where(alpha > 0.5, seen.depth, self._front, out=self._front)
 
 
@@ -80,7 +83,7 @@ class _Portrait:
     """A few people being painted: the picture, and the depth of what is in front so far."""
 
     def __init__(self, people: Float32[Tensor, "image factor"], pixels: Canvas) -> None:
-        self.canvas, self.count = pixels, len(people)
+        self.people, self.canvas, self.count = people, pixels, len(people)
         self.value = {name: people[:, column].contiguous() for column, name in enumerate(NAMES)}
         value = self.value
         self.width, self.length = value["face_width"], value["face_length"]
@@ -103,18 +106,26 @@ class _Portrait:
         self._ears()
         self._face()
         self._hair_cap()
-        if bool(self.value["hat"].any()):
-            self._hat()
-        if bool(self.value["sunglasses"].any()):
-            self._sunglasses()
+        self._worn("hat", _Portrait._hat)
+        self._worn("sunglasses", _Portrait._sunglasses)
         return self.picture.clamp_(0, 1)
+
+    def _worn(self, name: str, paint: Callable[["_Portrait"], None]) -> None:
+        """Paint what only some people wear, on these."""
+        wearers = self.value[name].nonzero()[:, 0]
+        if not len(wearers):
+            return
+        some = _Portrait(self.people[wearers], self.canvas)
+        some.picture, some.front = self.picture[wearers], self.front[wearers]
+        paint(some)
+        self.picture[wearers], self.front[wearers] = some.picture, some.front
 
     def _body(self, box: Box, solid: Ellipsoid, colour: colors.Color) -> None:
         layer = _Layer(self, box)
         seen = see(layer.canvas, self.body, solid)
         shadow = self._skull().shadow(*self.head.points(layer.canvas, seen.depth), self.head_light, 0.5)
         normal = solid.normal(*self.body.points(layer.canvas, seen.depth))
-        layer.paint(seen, _tinted(colour, _lit(normal, self.light, shadow)))
+        layer.paint(seen, colour, _lit(normal, self.light, shadow))
 
     def _long_hair(self) -> None:
         """Hair that falls behind the face, cut at a height that `hair_length` says."""
@@ -125,8 +136,8 @@ class _Portrait:
         seen = see(layer.canvas, self.head, solid)
         x, y, z = self.head.points(layer.canvas, seen.depth)
         cut = (y - each(-0.02 - 0.78 * length)) / layer.canvas.pixel
-        lit = _lit(solid.normal(x, y, z), self.head_light) * _strands(x, z) * 0.85
-        layer.paint(Seen(seen.depth, torch.minimum(seen.inside, cut)), _tinted(self.hair, lit))
+        lit = _lit(solid.normal(x, y, z), self.head_light).mul_(_strands(x, z)).mul_(0.85)
+        layer.paint(Seen(seen.depth, torch.minimum(seen.inside, cut)), self.hair, lit)
 
     def _ears(self) -> None:
         for side in (-1, 1):
@@ -134,7 +145,7 @@ class _Portrait:
             solid = self._solid((side * 0.385 * self.width, 0.0, -0.09), (0.05, 0.11, 0.07))
             seen = see(layer.canvas, self.head, solid)
             normal = solid.normal(*self.head.points(layer.canvas, seen.depth))
-            layer.paint(seen, _tinted(self.skin, _lit(normal, self.head_light) * 0.92))
+            layer.paint(seen, self.skin, _lit(normal, self.head_light).mul_(0.92))
 
     def _face(self) -> None:
         layer = _Layer(self, (-0.56, 0.56, -0.50, 0.66))
@@ -148,15 +159,16 @@ class _Portrait:
             torch.lerp(torch.lerp(a, b, jaws), c, noses) for a, b, c in zip(upper, lower, tip, strict=True)
         )
         shadow = nose.shadow(x, y, z, self.head_light, 0.5) * (1 - noses) * 0.8
-        if bool(self.value["hat"].any()):
-            brim = self._brim().shadow(x, y, z, self.head_light, 0.2)
-            shadow = torch.maximum(shadow, brim * each(0.7 * self.value["hat"]))
+        hats = self.value["hat"].nonzero()[:, 0]
+        if len(hats):
+            brim = self._brim().rows(hats).shadow(x[hats], y[hats], z[hats], self.head_light[hats], 0.2)
+            shadow[hats] = torch.maximum(shadow[hats], brim * each(0.7 * self.value["hat"][hats]))
         surface = Surface(
             x / each(self.width), y / each(self.length), (z * 8).clamp(0, 1), layer.canvas.pixel
         )
         colour = face_color(surface, self.value, self.skin, self.hair)
         inside = torch.maximum(torch.maximum(first.inside, second.inside), third.inside)
-        layer.paint(Seen(depth, inside), _tinted(colour, _lit((across, up, near), self.head_light, shadow)))
+        layer.paint(Seen(depth, inside), colour, _lit((across, up, near), self.head_light, shadow))
 
     def _hair_cap(self) -> None:
         layer = _Layer(self, (-0.62, 0.62, -0.40, 0.75))
@@ -169,11 +181,10 @@ class _Portrait:
         opening = torch.minimum(line - y, z * 0.5)  # the face is bare before the ears, below the line
         nape = 0.25 * (z + 0.1).clamp(min=0) - 0.06 - y  # the cap ends above the ears, and lower behind
         whole = torch.minimum(seen.inside, nape / -layer.canvas.pixel)
-        parting = 1 - 0.35 * torch.exp(-(from_part / 0.018).square()) * (z > 0)
-        lit = _lit(solid.normal(x, y, z), self.head_light) * _strands(x, z) * parting
-        colour = _tinted(self.hair, lit)
-        layer.paint(Seen(torch.full_like(z, _FAR), whole), colour)  # the far side, seen past the face
-        layer.paint(Seen(seen.depth, torch.minimum(whole, opening / -layer.canvas.pixel)), colour)
+        parting = 1 - 0.35 * spot((from_part / 0.018).square_()) * (z > 0)
+        lit = _lit(solid.normal(x, y, z), self.head_light).mul_(_strands(x, z)).mul_(parting)
+        layer.paint(Seen(torch.full_like(z, _FAR), whole), self.hair, lit)  # the far side, seen past the face
+        layer.paint(Seen(seen.depth, torch.minimum(whole, opening / -layer.canvas.pixel)), self.hair, lit)
 
     def _hat(self) -> None:
         worn = each(self.value["hat"])
@@ -183,16 +194,14 @@ class _Portrait:
         seen = see(layer.canvas, self.head, dome)
         x, y, z = self.head.points(layer.canvas, seen.depth)
         ribbon = band(y, torch.full_like(y, 0.20), torch.full_like(y, 0.29), layer.canvas.pixel)
-        colour = over(felt[:, :, None, None].expand(-1, -1, *y.shape[1:]), felt * 0.3, ribbon)
         inside = torch.minimum(seen.inside, (y - 0.22) / layer.canvas.pixel)
-        layer.paint(
-            Seen(seen.depth, inside), _tinted(colour, _lit(dome.normal(x, y, z), self.head_light)), worn
-        )
+        lit = _lit(dome.normal(x, y, z), self.head_light).mul_(1 - 0.7 * ribbon)  # the ribbon is darker felt
+        layer.paint(Seen(seen.depth, inside), felt, lit, worn)
         layer = _Layer(self, (-1, 1, -0.10, 0.75))
         brim = self._brim()
         seen = see(layer.canvas, self.head, brim)
         normal = brim.normal(*self.head.points(layer.canvas, seen.depth))
-        layer.paint(seen, _tinted(felt * 0.9, _lit(normal, self.head_light)), worn)
+        layer.paint(seen, felt * 0.9, _lit(normal, self.head_light), worn)
 
     def _sunglasses(self) -> None:
         """Two lenses, and a band that is bridge and temples, on a shell around the front of the head."""
@@ -207,8 +216,8 @@ class _Portrait:
         frame = torch.minimum(0.017 - (height - 0.03).abs(), z + 0.02)
         inside = torch.minimum(seen.inside, torch.maximum(torch.minimum(lens, z), frame) / layer.canvas.pixel)
         shine = 0.05 + 0.16 * (w * 0.5 + 0.3 + 0.4 * u).clamp(0, 1)
-        colour = _tinted(torch.tensor([_GLASS]).expand(self.count, 3), shine)
-        layer.paint(Seen(seen.depth, inside), colour, each(self.value["sunglasses"]))
+        glass = torch.tensor([_GLASS]).expand(self.count, 3)
+        layer.paint(Seen(seen.depth, inside), glass, shine, each(self.value["sunglasses"]))
 
     def _skull(self) -> Ellipsoid:
         return self._solid((0, 0.11, -0.04), (0.39 * self.width, 0.41, 0.45))
@@ -234,12 +243,12 @@ def _lit(
     normal: tuple[Plane, Plane, Plane], light: Float[Tensor, "image 3"], shadow: Plane | None = None
 ) -> Plane:
     """Brightness of a matt surface: light from all around, more from above, most from where the light is."""
-    x, y, z = _unit(normal)
-    towards = torch.addcmul(torch.addcmul(x * each(light[:, 0]), y, each(light[:, 1])), z, each(light[:, 2]))
-    direct = towards.clamp_(min=0)
+    x, y, z = normal
+    sun = _SUN * light
+    direct = (x * each(sun[:, 0])).addcmul_(y, each(sun[:, 1])).addcmul_(z, each(sun[:, 2])).clamp_(min=0)
     if shadow is not None:
-        direct = direct * (1 - shadow)
-    return (_AMBIENT + _SKY * y).add_(direct, alpha=_SUN)
+        direct.addcmul_(direct, shadow, value=-1)
+    return direct.add_(y, alpha=_SKY).mul_(_per_length(normal)).add_(_AMBIENT)
 
 
 def _direction(
@@ -248,21 +257,22 @@ def _direction(
     return torch.stack([azimuth.sin() * elevation.cos(), elevation.sin(), azimuth.cos() * elevation.cos()], 1)
 
 
-def _unit(normal: tuple[Plane, Plane, Plane]) -> tuple[Plane, Plane, Plane]:
+def _per_length(normal: tuple[Plane, Plane, Plane]) -> Plane:
     x, y, z = normal
-    scale = torch.rsqrt(torch.addcmul(torch.addcmul(x.square(), y, y), z, z) + 1e-12)
-    return x * scale, y * scale, z * scale
+    return x.square().addcmul_(y, y).addcmul_(z, z).add_(1e-12).rsqrt_()
+
+
+def _unit(normal: tuple[Plane, Plane, Plane]) -> tuple[Plane, Plane, Plane]:
+    scale = _per_length(normal)
+    x, y, z = (part * scale for part in normal)
+    return x, y, z
 
 
 def _smooth_union(first: Plane, second: Plane, width: float) -> tuple[Plane, Plane]:
     """How much of the nearer of two depths is the second, and that depth with the crease filled in."""
-    share = ((second - first) * (0.5 / width) + 0.5).clamp_(0, 1)
-    return share, torch.lerp(first, second, share) + width * share * (1 - share)
+    share = (second - first).mul_(0.5 / width).add_(0.5).clamp_(0, 1)
+    return share, torch.lerp(first, second, share).add_(share * (1 - share), alpha=width)
 
 
 def _strands(x: Plane, z: Plane) -> Plane:
-    return 1 + 0.10 * torch.sin(x.abs() * 55 + z * 25)
-
-
-def _tinted(colour: colors.Color | Painted, lit: Plane) -> Painted:
-    return (colour if colour.ndim == 4 else colour[:, :, None, None]) * lit[:, None]
+    return (x.abs().mul_(55)).add_(z, alpha=25).sin_().mul_(0.10).add_(1)

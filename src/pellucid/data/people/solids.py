@@ -10,7 +10,7 @@ thickness.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Plane = Float[Tensor, "image height width"]
@@ -83,7 +83,7 @@ class Frame:
         for axis in range(3):
             across = each(turned[:, 0, axis]) * canvas.x - each(shift[:, axis])
             flat = across + each(turned[:, 1, axis]) * canvas.y
-            planes.append(torch.addcmul(flat, depth, each(turned[:, 2, axis])))
+            planes.append(flat.addcmul_(depth, each(turned[:, 2, axis])))
         return planes[0], planes[1], planes[2]
 
 
@@ -111,15 +111,13 @@ class Ellipsoid:
     centre: Float[Tensor, "image 3"]
     axes: Float[Tensor, "image 3"]
 
+    def rows(self, chosen: Int[Tensor, " some"]) -> "Ellipsoid":
+        """The ellipsoids of some images."""
+        return Ellipsoid(self.centre[chosen], self.axes[chosen])
+
     def normal(self, x: Plane, y: Plane, z: Plane) -> tuple[Plane, Plane, Plane]:
         """The outward direction at points of the surface, in the frame; its length is not 1."""
-        squared = self.axes.square().reciprocal()
-        offsets = (
-            (plane - each(self.centre[:, axis])) * each(squared[:, axis])
-            for axis, plane in enumerate((x, y, z))
-        )
-        first, second, third = offsets
-        return first, second, third
+        return self._from_centre((x, y, z), self.axes.square().reciprocal())
 
     def shadow(self, x: Plane, y: Plane, z: Plane, light: Float[Tensor, "image 3"], softness: float) -> Plane:
         """How much of the light the ellipsoid keeps from points outside it, 0 to 1.
@@ -134,13 +132,22 @@ class Ellipsoid:
         inverse = self.axes.reciprocal()
         ray = light * inverse  # [image 3]
         ray = ray / ray.norm(dim=1, keepdim=True)
-        u, v, w = (
-            (plane - each(self.centre[:, axis])) * each(inverse[:, axis])
-            for axis, plane in enumerate((x, y, z))
+        u, v, w = self._from_centre((x, y, z), inverse)
+        along = (u * each(ray[:, 0])).addcmul_(v, each(ray[:, 1])).addcmul_(w, each(ray[:, 2]))
+        apart = u.square_().addcmul_(v, v).addcmul_(w, w).addcmul_(along, along, value=-1)
+        covered = apart.mul_(-1 / softness).add_(1 / softness).clamp_(0, 1)
+        return covered.mul_(along.mul_(-8).clamp_(0, 1))
+
+    def _from_centre(
+        self, point: tuple[Plane, Plane, Plane], scale: Float[Tensor, "image 3"]
+    ) -> tuple[Plane, Plane, Plane]:
+        """How far points are from the centre along each axis, times `scale`."""
+        offset = -self.centre * scale
+        x, y, z = (
+            torch.addcmul(each(offset[:, axis]), plane, each(scale[:, axis]))
+            for axis, plane in enumerate(point)
         )
-        along = torch.addcmul(torch.addcmul(u * each(ray[:, 0]), v, each(ray[:, 1])), w, each(ray[:, 2]))
-        apart = torch.addcmul(torch.addcmul(u.square(), v, v), w, w) - along.square()
-        return ((1 - apart) / softness).clamp(0, 1) * (-along * 8).clamp(0, 1)
+        return x, y, z
 
 
 @dataclass(frozen=True)
@@ -167,11 +174,23 @@ def see(canvas: Canvas, frame: Frame, solid: Ellipsoid) -> Seen:
     b = (right * up).sum(1) - slope_x * slope_y * nearness
     c = up.square().sum(1) - slope_y.square() * nearness
     x, y = canvas.x - each(centre[:, 0]), canvas.y - each(centre[:, 1])
-    half_gradient_x = each(a) * x + each(b) * y
-    half_gradient_y = each(b) * x + each(c) * y
-    left = 1 - torch.addcmul(half_gradient_x * x, half_gradient_y, y)  # 1 - r²
-    steepness = torch.addcmul(half_gradient_x.square(), half_gradient_y, half_gradient_y)
-    inside = left * torch.rsqrt(steepness + 1e-6) * (0.5 / canvas.pixel)
-    rise = left.clamp(min=0).sqrt() + left.clamp(max=0) * 4
-    plane = each(slope_x) * x + each(slope_y) * y + each(centre[:, 2])
-    return Seen(torch.addcmul(plane, rise, each(nearness.rsqrt())), inside)
+    left = _quadratic(-a, -2 * b, -c, x, y, 1)  # 1 - r²
+    # the length of half the gradient of r², in pixels, and a trace more so that no centre divides by zero
+    unit = (2 * canvas.pixel) ** 2
+    xx, xy, yy = unit * (a.square() + b.square()), unit * 2 * b * (a + c), unit * (b.square() + c.square())
+    inside = _quadratic(xx, xy, yy, x, y, 1e-6 * unit).clamp_(min=1e-12).rsqrt_().mul_(left)
+    rise = left.clamp(min=0).sqrt_().add_(left.clamp_(max=0), alpha=4)
+    plane = (each(slope_x) * x + each(centre[:, 2])) + each(slope_y) * y
+    return Seen(plane.addcmul_(rise, each(nearness.rsqrt())), inside)
+
+
+def _quadratic(
+    xx: Float[Tensor, " image"],
+    xy: Float[Tensor, " image"],
+    yy: Float[Tensor, " image"],
+    x: Float[Tensor, "image 1 width"],
+    y: Float[Tensor, "image height 1"],
+    constant: float,
+) -> Plane:
+    """xx x² + xy x y + yy y² + constant, with most of the work done on rows and columns."""
+    return torch.addcmul(each(xx) * x.square() + constant, each(xy) * x + each(yy) * y, y)
