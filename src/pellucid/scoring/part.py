@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -16,13 +17,13 @@ from pellucid.data.images import MAX_BYTES, Preprocessing, printable
 from pellucid.data.parquet import inspect, pictures
 from pellucid.data.source import Item, first_line
 from pellucid.data.store import open_prepared
+from pellucid.data.tar import members
 from pellucid.data.workers import Outcome, outcome
 from pellucid.errors import DataError, MissingExtraError, PellucidError
 from pellucid.storage.regular import open_regular
 
 MOST_IN_A_SHARD = 200_000
 _FETCHED = 32  # pictures from afar at once
-_MOST_SKIPPED = 16 << 30  # bytes of one file in a shard: tarfile goes over them in small steps, there or not
 
 Named = tuple[str, Item]
 """What a picture is called, and the picture or why there is none."""
@@ -144,31 +145,29 @@ def _files(part: Part) -> Iterator[Named]:
 def _shard(part: Part) -> Iterator[Named]:
     count = 0
     try:
-        mode: Literal["r|gz", "r|"] = "r|gz" if part.place.lower().endswith("gz") else "r|"
-        with opened(part.place) as file, tarfile.open(fileobj=file, mode=mode) as archive:
-            for member in archive:
+        with opened(part.place) as file:
+            for member, content in members(file, gzipped=part.place.lower().endswith("gz")):
                 if count == part.stop:
                     return
-                if member.size > _MOST_SKIPPED:
-                    raise ValueError(f"{printable(member.name)} claims {member.size:,} bytes")
                 if not member.isreg() or not _is_picture(member.name):
                     continue
                 count += 1
                 if count > MOST_IN_A_SHARD:
                     yield part.label, f"has more than {MOST_IN_A_SHARD:,} pictures; split it for the rest"
                     return
-                yield part.named(member.name), _content(archive, member)
+                yield part.named(member.name), _content(member, content)
     except PellucidError:
         raise
     except Exception as error:  # a hostile archive raises nearly any type: zlib.error, EOFError ...
         yield part.label, f"cannot be read from here on ({first_line(error)}). Copy it again."
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Item:
+def _content(member: tarfile.TarInfo, content: BufferedReader | None) -> Item:
+    if content is None:
+        return "is sparse, which hides its size. Pack it again without holes."
     if member.size > MAX_BYTES:
         return f"expected at most {MAX_BYTES // 1_000_000} MB, got more. Save it smaller."
-    file = archive.extractfile(member)
-    return file.read() if file is not None else "is no file"
+    return content.read()
 
 
 def _is_picture(name: str) -> bool:
