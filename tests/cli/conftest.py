@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from pellucid.cli import main
+from pellucid.data.store import open_dataset
+from pellucid.data.trained_here import remember_training
 
 Run = Callable[..., int]
 
@@ -42,7 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(run: Run, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_once(run: Run, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the photographs, long enough for the edge's place to be known."""
     out = tmp_path_factory.mktemp("runs") / "edge"
     cache = pytest.MonkeyPatch()
@@ -67,3 +69,10 @@ def trained(run: Run, photos: Path, tmp_path_factory: pytest.TempPathFactory) ->
     )
     cache.undo()
     return out
+
+
+@pytest.fixture
+def trained(trained_once: Path, photos: Path) -> Path:
+    """The run on the photographs, by somebody who has trained it with the cache of this test."""
+    remember_training(open_dataset(photos, size=32))
+    return trained_once

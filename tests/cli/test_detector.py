@@ -12,13 +12,19 @@ SCENES = ("--anomalous", "scenes", "--anomalous-limit", 60, "--splits", 5)
 
 
 @pytest.fixture(scope="module")
-def taught(run: Run, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def taught_once(run: Run, trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run on edges with a detector that knows scenes as anomalies."""
     copy = tmp_path_factory.mktemp("taught") / "edge"
-    shutil.copytree(trained, copy)
+    shutil.copytree(trained_once, copy)
     normal = json.loads((copy / "config.json").read_text())["data"]["source"]
     assert run("detector", copy, "--normal", normal, *SCENES) == 0
     return copy
+
+
+@pytest.fixture
+def taught(taught_once: Path, trained: Path) -> Path:
+    """The same run with the cache of this test, which knows of its training."""
+    return taught_once
 
 
 def test_detector_evaluates_draws_and_is_kept(

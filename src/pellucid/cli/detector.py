@@ -34,6 +34,7 @@ def detector(
     splits: int = 100,
     remember: int = 300,
     out: Path | None = None,
+    trust_data: bool = False,
     json: bool = False,
     device: str = "auto",
 ) -> None:
@@ -57,6 +58,7 @@ def detector(
         splits: Random splits to evaluate on; 0 skips the evaluation.
         remember: Normal pictures to keep with the run, to show the nearest ones in explanations.
         out: Where figures go. Default: the run's own folder, in `detector`.
+        trust_data: Open the training images at the path that the run names, even if it was not trained here.
         json: Print everything as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
@@ -70,7 +72,10 @@ def detector(
         raise ConfigError(f"--splits: expected 0 or more, got {splits}. The paper takes 100.")
     model = load(run, device=device)
     folder = out or inside(run, "detector")
-    usual = open_own_images(model, "--normal") if normal is None else open_images(model, normal, skip, limit)
+    if normal is None:
+        usual = open_own_images(model, "--normal", trust_data=trust_data)
+    else:
+        usual = open_images(model, normal, skip, limit)
     rows = usual.rows(held_out_split(model, usual), at_most=MEASURED)
     _warn_of_training_images(model, usual)
     with counting_bar("measuring normal images") as advance:
@@ -90,7 +95,7 @@ def detector(
     save_detector(fitted, run, about)  # what follows may be stopped without losing it
     if others is not None and splits:
         pictures = _pictures((usual, rows), (unusual, strange))
-        studied = _study(model, fitted, known, others, pictures, crops, splits)
+        studied = _study(model, fitted, known, others, pictures, crops, splits, trust_data)
         about["study"] = studied.summary()
         with spinner("drawing figures"):
             figures = _draw(folder, model, fitted, studied, joined([known, others]), pictures)
@@ -132,6 +137,7 @@ def _study(
     pictures: "Pictures",
     crops: bool,
     splits: int,
+    trust_data: bool,
 ) -> "Study":
     import numpy as np
     from sklearn.base import clone
@@ -146,7 +152,7 @@ def _study(
     groups = None
     if crops:
         groups = np.concatenate([np.arange(len(known)), len(known) + groups_of(others.names)])
-    pca = _pca(model, pictures, len(normal))
+    pca = _pca(model, pictures, len(normal), trust_data)
     with counting_bar("evaluating") as advance:
         return study(
             joined([known, others]),
@@ -161,16 +167,16 @@ def _study(
         )
 
 
-def _pca(model: "Model", pictures: "Pictures", count: int) -> Any:
-    """Error and codes of a PCA of the training images, or None where they are not there any more."""
+def _pca(model: "Model", pictures: "Pictures", count: int, trust_data: bool) -> Any:
+    """Error and codes of a PCA of the training images, or None where they cannot be opened."""
     import numpy as np
 
     from pellucid.anomaly.baselines import pca_features
 
     try:
-        own = open_own_images(model)
+        own = open_own_images(model, trust_data=trust_data)
     except PellucidError as error:
-        say(f"No PCA to compare with, because the training images are not there: {error}")
+        say(f"No PCA to compare with: {error}")
         return None
     with spinner("fitting a PCA to compare with"):
         pixels = int(np.prod(own.fetch(own.rows("train")[:1]).shape))

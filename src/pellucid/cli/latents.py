@@ -16,6 +16,7 @@ def latents(
     skip: int = 0,
     limit: int | None = None,
     suggest: bool = False,
+    trust_data: bool = False,
     json: bool = False,
     device: str = "auto",
 ) -> None:
@@ -27,10 +28,11 @@ def latents(
         skip: Leave out the first images of --data by name.
         limit: Use no more than this many images of --data.
         suggest: Also name unnamed latents from the attributes that they track.
+        trust_data: Open the training images at the path that the run names, even if it was not trained here.
         json: Print the table as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
-    model, dataset, rows = open_run(run, data, skip, limit, device)
+    model, dataset, rows = open_run(run, data, skip, limit, device, trust_data=trust_data)
     if len(rows) < FEWEST:  # what is stored of the latents would be overwritten by nothing
         if data is not None:
             raise ConfigError(

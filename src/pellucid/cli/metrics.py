@@ -37,6 +37,7 @@ def metrics(
     factors: str | None = None,
     resamples: int = 50,
     seed: int = 0,
+    trust_data: bool = False,
     json: bool = False,
     device: str = "auto",
 ) -> None:
@@ -55,6 +56,7 @@ def metrics(
         factors: Only these factors, by name, between commas.
         resamples: Halves of the images that the 95 % intervals rest on.
         seed: Decides all that is drawn.
+        trust_data: Open the training images at the path that the run names, even if it was not trained here.
         json: Print everything as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
@@ -67,7 +69,7 @@ def metrics(
 
     if images < 1:
         raise ConfigError(f"--images: expected 1 or more, got {images}. The literature takes 10,000.")
-    model, dataset, _ = open_run(run, data, skip, limit, device)
+    model, dataset, _ = open_run(run, data, skip, limit, device, trust_data=trust_data)
     split = held_out_split(model, dataset)
     rows = dataset.rows(split, at_most=images)
     known = _known(dataset, rows, factors)

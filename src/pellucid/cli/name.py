@@ -21,6 +21,7 @@ def name(
     data: str | None = None,
     skip: int = 0,
     limit: int | None = None,
+    trust_data: bool = False,
     json: bool = False,
 ) -> None:
     """Name a latent, mark it as nuisance, have names suggested from attributes, or list the names.
@@ -36,6 +37,7 @@ def name(
         data: With --suggest: images with attributes. Default: the held-out images of the training data.
         skip: Leave out the first images of --data by name.
         limit: Use no more than this many images of --data.
+        trust_data: Open the training images at the path that the run names, even if it was not trained here.
         json: Print the names as JSON.
     """
     from pellucid.latents.names import mark, read_latents, rename, write_latents
@@ -44,7 +46,7 @@ def name(
     if suggest:
         if latent is not None or clear or nuisance is not None:
             raise ConfigError("expected either a latent or --suggest, got both.")
-        model, dataset, rows = open_run(run, data, skip, limit, "auto")
+        model, dataset, rows = open_run(run, data, skip, limit, "auto", trust_data=trust_data)
         _, table = describe(model, dataset, rows, suggest=True, quiet=True)
     else:
         config, _ = read_config(run)

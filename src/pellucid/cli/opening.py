@@ -56,14 +56,29 @@ def open_images(model: "Model", source: str, skip: int = 0, limit: int | None = 
         return open_prepared(source, model.config.preprocessing, skip=skip, limit=limit, progress=advance)
 
 
-def open_own_images(model: "Model", option: str = "--data") -> "Dataset":
-    """The images that the model was trained on, as they were then; `option` is how to name others."""
+def open_own_images(model: "Model", option: str = "--data", *, trust_data: bool = False) -> "Dataset":
+    """Open the images that the model was trained on, as they were then.
+
+    Args:
+        model: Of a run, whose config says where they are.
+        option: How to name others.
+        trust_data: Open them even if the config is all that speaks for it. Without, a folder or file is not
+            touched unless this user has trained on it here: a run may be a stranger's.
+    """
+    from pellucid.data.builtin import BUILTIN
+    from pellucid.data.trained_here import trained_here
+
     origin = model.config.data
     source, skip, limit = origin.get("source"), origin.get("skip"), origin.get("limit")
     told = {"limit", "fingerprint"} <= origin.keys() and type(limit) in (int, type(None))
     if not (told and isinstance(source, str) and type(skip) is int):
         raise RunError(
             f"{model.directory}: its config does not say what it was trained on. Name images with {option}."
+        )
+    if not (trust_data or source in BUILTIN or trained_here(origin, model.config.preprocessing)):
+        raise ConfigError(
+            f"{source}: not opened, because only the run says that it was trained on that, and you have not "
+            f"trained on it here. Name images with {option}, or allow it with --trust-data."
         )
     dataset = open_images(model, source, skip, limit)
     if dataset.fingerprint != origin["fingerprint"]:
@@ -75,13 +90,17 @@ def open_own_images(model: "Model", option: str = "--data") -> "Dataset":
 
 
 def open_run(
-    run: Path, data: str | None, skip: int, limit: int | None, device: str
+    run: Path, data: str | None, skip: int, limit: int | None, device: str, *, trust_data: bool
 ) -> "tuple[Model, Dataset, Any]":
     """The run's model and images to look at: held-out ones of its own data, or all of other `data`."""
     from pellucid.model.predictor import load
 
     model = load(run, device=device)
-    dataset = open_own_images(model) if data is None else open_images(model, data, skip, limit)
+    dataset = (
+        open_own_images(model, trust_data=trust_data)
+        if data is None
+        else open_images(model, data, skip, limit)
+    )
     return model, dataset, dataset.rows(held_out_split(model, dataset), at_most=MEASURED)
 
 

@@ -18,6 +18,7 @@ def traverse(
     high: float = 3.0,
     steps: int = 9,
     data: str | None = None,
+    trust_data: bool = False,
     device: str = "auto",
 ) -> None:
     """Draw what happens when a latent moves: the paper's two layouts.
@@ -35,6 +36,7 @@ def traverse(
         high: Where each sweep ends.
         steps: Pictures in a row.
         data: Where held-out images come from. Default: the training data.
+        trust_data: Open the training images at the path that the run names, even if it was not trained here.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from pellucid.latents.names import read_latents
@@ -51,7 +53,7 @@ def traverse(
         if image:
             photos = model.to_tensor([*image])
         else:
-            model, dataset, rows = open_run(run, data, 0, None, device)
+            model, dataset, rows = open_run(run, data, 0, None, device, trust_data=trust_data)
             photos = dataset.batch(rows[:: max(1, len(rows) // seeds)][:seeds])
         traversal = traverse_seeds(
             model, table, photos=photos, latent=chosen[0], low=low, high=high, steps=steps

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import pellucid
 from pellucid.data.dataset import Dataset
+from pellucid.data.trained_here import remember_training
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.architecture import Architecture
 from pellucid.model.directory import CONFIG, ModelConfig, save_model
@@ -414,6 +415,7 @@ def train(
     if trainer.device.type == "cpu":
         keep_freed_memory()
     position = trainer.start(resume)
+    processes.first(remember_training, dataset)
     clock = Clock(config.most_steps(len(trainer.rows)), config.minutes, position.seconds)
     meter, step, seconds, saved = Meter(), position.step, position.seconds, position.seconds
     fraction, stop = clock.fraction(step, seconds), False
