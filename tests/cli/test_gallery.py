@@ -92,6 +92,35 @@ def test_known_identities_give_probabilities_until_the_marks_change(
     assert "--no-nuisance" in capsys.readouterr().err
 
 
+def test_celebas_table_says_who_is_who(
+    run: Callable[..., int],
+    measured: Path,
+    people: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("same", measured, people, "--json") == 0
+    by_folder = json.loads(capsys.readouterr().out)
+    images = tmp_path / "celeba" / "Img" / "img_align_celeba"
+    images.mkdir(parents=True)
+    rows = []
+    for at, picture in enumerate(sorted(people.rglob("*.png"))):
+        shutil.copy(picture, images / f"{at:06d}.png")
+        rows.append(f"{at:06d}.jpg {9000 - int(picture.parent.name)}")
+    shutil.copy(picture, images / "stranger.png")  # without a row it is left out
+    (tmp_path / "celeba" / "Anno").mkdir()
+    (tmp_path / "celeba" / "Anno" / "identity_CelebA.txt").write_text("\n".join(rows))
+    config = json.loads((measured / "config.json").read_text())
+    assert config["preprocessing"]["crop"] == "center"  # as for the folder: the model's crop is used
+    assert run("same", measured, tmp_path / "celeba", "--json") == 0
+    printed = capsys.readouterr()
+    assert "identity_CelebA.txt: identities; 90 of 91 images matched." in printed.err
+    by_table = json.loads(printed.out)
+    assert by_table["pictures"] == "90 pictures of 30 identities"
+    assert by_table["identity"]["rates"]["auc"] > 0.8
+    assert by_table["identity"]["latents"] == by_folder["identity"]["latents"]
+
+
 def test_names_cannot_move_the_cursor_and_no_probability_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     matches = [Match("a\x1b[2J\udc80.png", 0, 0.0, 0.99999, ()), Match("b", 1, 9.0, 1e-9, ())]
     _print(matches, 1234, "By 2 latents.")

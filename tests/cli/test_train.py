@@ -3,6 +3,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 
 def test_training_lists_what_it_could_not_read(trained: Path) -> None:
     lines = (trained / "skipped.txt").read_text().splitlines()
@@ -61,3 +63,19 @@ def test_no_file_name_breaks_the_list_of_what_could_not_be_read(
         "tab\\tstop.png",
     ]
     assert elsewhere.read_text() == "mine"  # a link in the folder is replaced, not written through
+
+
+def test_training_says_which_tables_it_used(
+    run: Callable[..., int], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for picture in sorted(photos.glob("00[0-5].png")):
+        shutil.copy(picture, folder)
+    (folder / "labels.csv").write_text("file_name,hat\n000.JPG,1\n001,0\n", encoding="utf-8")
+    (folder / "sub" / "more.csv").write_text("file_name,hat\n000.png,1\n")
+    settings = ("--size", 32, "--latents", 2, "--steps", 1, "--batch-size", 2, "--device", "cpu")
+    assert run("train", folder, "--out", tmp_path / "run", *settings) == 0
+    said = capsys.readouterr().err
+    assert "Note: labels.csv: 1 attribute (hat); 2 of 6 images matched." in said
+    assert "Note: Tables that were seen and are not used: sub/more.csv." in said

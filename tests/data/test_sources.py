@@ -103,8 +103,8 @@ def test_celeba_is_known_by_its_layout(tmp_path: Path) -> None:
     source = find_source(tmp_path)
     assert (source.kind, source.crop, source.channels) == ("celeba", "celeba", 3)
     assert source.names == ("000001.jpg", "000002.jpg", "x.jpg")
-    assert source.partition.tolist() == [2, 0, 255]
-    values = source.attributes.lookup(np.arange(3))
+    assert source.annotations.partition.tolist() == [2, 0, 255]
+    values = source.annotations.attributes.lookup(np.arange(3))
     assert values[:2].tolist() == [[1, 0], [0, 0]]
     assert np.isnan(values[2]).all()
 
@@ -229,10 +229,16 @@ def test_official_dsprites_are_read_with_factors_and_without_their_pickle(tmp_pa
     np.savez_compressed(path, metadata=metadata, imgs=images, latents_values=values, latents_classes=classes)
     source = find_source(path, skip=1)
     assert np.array_equal(pixels(source)[..., 0], images[1:] * 255)
-    assert source.attributes.names == ("shape", "scale", "orientation", "position x", "position y")
-    assert source.attributes.kinds[:3] == ("categorical", "ordinal", "periodic")
+    assert source.annotations.attributes.names == (
+        "shape",
+        "scale",
+        "orientation",
+        "position x",
+        "position y",
+    )
+    assert source.annotations.attributes.kinds[:3] == ("categorical", "ordinal", "periodic")
     expected = np.array([[1, 0.5, 1.25, 0.1, 0.9], [2, 0.5, 1.25, 0.1, 0.9]], np.float32)
-    assert np.array_equal(source.attributes.lookup(np.array([0, 2])), expected)
+    assert np.array_equal(source.annotations.attributes.lookup(np.array([0, 2])), expected)
     assert not canary.exists()
 
 

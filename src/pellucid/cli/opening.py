@@ -45,6 +45,7 @@ def open_training_data(
         )
     if out is not None:
         _list_skipped(dataset, out)
+        _tell(dataset)
     return dataset
 
 
@@ -53,7 +54,9 @@ def open_images(model: "Model", source: str, skip: int = 0, limit: int | None = 
     from pellucid.data.store import open_prepared
 
     with counting_bar("reading images") as advance:
-        return open_prepared(source, model.config.preprocessing, skip=skip, limit=limit, progress=advance)
+        dataset = open_prepared(source, model.config.preprocessing, skip=skip, limit=limit, progress=advance)
+    _tell(dataset)
+    return dataset
 
 
 def open_own_images(model: "Model", option: str = "--data", *, trust_data: bool = False) -> "Dataset":
@@ -117,6 +120,11 @@ def held_out_split(model: "Model", dataset: "Dataset") -> Literal["held-out", "a
     """Which images the model has not learned from: of its own data the held-out ones, of others all."""
     own = dataset.fingerprint == model.config.data.get("fingerprint")
     return "held-out" if own else "all"
+
+
+def _tell(dataset: "Dataset") -> None:
+    for note in dataset.notes:
+        say(f"Note: {note}")
 
 
 def _list_skipped(dataset: "Dataset", out: Path) -> None:

@@ -33,7 +33,8 @@ def same(
 
     Args:
         run: A run directory whose latents have been measured, with nuisances marked.
-        data: `people` for simulated people, or a folder with one sub-folder of pictures for each identity.
+        data: `people` for simulated people; a folder with one sub-folder of pictures for each identity; a
+            folder with a table that has a column `identity`; or CelebA with its identity_CelebA.txt.
         persons: How many simulated people.
         each: Pictures of each of them.
         seed: Decides what is simulated, and which identities are put aside for the error rates.
@@ -51,7 +52,7 @@ def same(
     from pellucid.model.predictor import load
 
     if data in BUILTIN and data != "people":
-        raise ConfigError(f"expected people or a folder with one sub-folder for each identity, got {data!r}.")
+        raise ConfigError(f"expected people or a folder of pictures of known identities, got {data!r}.")
     if persons < 1 or each < 2:
         raise ConfigError(f"expected people with two pictures or more, got {persons} with {each} each.")
     model = load(run, device=device)
@@ -63,10 +64,12 @@ def same(
         pictures = f"{each} pictures each of {persons:,} simulated people"
     else:
         dataset = open_images(model, data)
-        who = identities_of(dataset.names)
+        who = identities_of(dataset.names) if dataset.identity is None else dataset.identity
+        rows = np.flatnonzero(who >= 0)
+        who = who[rows]
         with counting_bar("encoding images") as advance:
-            codes = encode_dataset(model, dataset, np.arange(len(dataset)), progress=advance)
-        pictures = f"{len(dataset):,} pictures of {len(np.unique(who)):,} identities"
+            codes = encode_dataset(model, dataset, rows, progress=advance)
+        pictures = f"{len(rows):,} pictures of {len(np.unique(who)):,} identities"
     known = learn(codes.mean, who, table, pictures, seed=seed)
     write_known(model, known)
     if json:

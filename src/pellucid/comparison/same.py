@@ -224,7 +224,8 @@ def identities_of(names: Sequence[str]) -> Int[np.ndarray, " image"]:
     if loose is not None:
         raise DataError(
             f"expected a folder with one sub-folder for each identity, got the picture {loose!r} outside of "
-            "any. Sort the pictures into sub-folders."
+            "any. Sort the pictures into sub-folders, or put a table with columns file_name and identity "
+            "into the folder; CelebA's is identity_CelebA.txt."
         )
     return np.unique([name.rpartition("/")[0] for name in names], return_inverse=True)[1].astype(np.int64)
 

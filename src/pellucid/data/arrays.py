@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 
+from pellucid.data.annotations import Annotations
 from pellucid.data.attributes import Attributes, from_table
 from pellucid.data.images import MAX_PIXELS, printable
 from pellucid.data.source import MAX_ROWS, Item, RowNames, Source, first_line, selection, title
@@ -79,7 +80,7 @@ def npz(path: Path, skip: int, limit: int | None) -> Source:
     if not {"latents_values", "latents_classes"} <= members.keys():
         return source
     attributes = _sprite_attributes(path, members, shape[0], skip, len(source.names))
-    return replace(source, attributes=attributes)
+    return replace(source, annotations=Annotations(attributes))
 
 
 def _of_array(path: Path, key: str, array: _Array, skip: int, limit: int | None) -> Source:

@@ -42,6 +42,8 @@ class Dataset:
         skipped: Name and reason of each image that could not be read.
         fetch: Images by row: int [row] to uint8 [row height width channel], a copy.
         origin: What opens it again: `source` (an absolute path or a built-in name), `skip`, `limit`.
+        identity: int64 [image], who is on each image where a table says so, -1 unknown; or None.
+        notes: What a person should know of how the images were read, one sentence or two each.
     """
 
     description: str
@@ -54,6 +56,8 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...]
     fetch: Callable[[Int[np.ndarray, " row"]], UInt8[np.ndarray, "row height width channel"]]
     origin: Mapping[str, str | int | None]
+    identity: Int64[np.ndarray, " image"] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.split)

@@ -1,19 +1,18 @@
-"""Pictures in files: a folder with all that is below it, or CelebA's layout.
+"""Pictures in files: a folder with all that is below it, or CelebA's layouts; with the tables beside them.
 
 Of a picture only name, size and time are looked at; it is opened when it is decoded.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
-from pellucid.data.attributes import Attributes, match_celeba_attributes, read_celeba_partition
+from pellucid.data.annotations import Annotations, annotate
 from pellucid.data.images import Crop, printable
 from pellucid.data.source import Item, Source, decoding_seconds, selection, title
+from pellucid.data.tables import is_table
 from pellucid.errors import DataError
 
 READ = (".jpg", ".jpeg", ".jpe", ".png", ".webp")
@@ -33,37 +32,83 @@ NOT_READ = (
     ".tga",
 )
 MAX_FILES = 10_000_000
+_CELEBA_PICTURES = ("img_align_celeba", "img_align_celeba_png")
 
 
 def folder(root: Path, skip: int, limit: int | None) -> Source:
-    """The pictures in and below a folder.
+    """The pictures in and below a folder, with what the tables say that lie in it.
+
+    Read are CSV, TSV and JSON Lines in the folder itself, and `metadata.csv` or `metadata.jsonl` in any
+    folder below, whose file names are relative to it, as data sets on the Hugging Face hub have them.
 
     Raises:
-        DataError: If there are none, or too many.
+        DataError: If there are no pictures, or too many.
         ConfigError: If `skip` or `limit` leave no image.
     """
-    files = _selected_files(root, skip, limit)
-    return _of_files("folder", f"photographs from {title(root)}", root, files)
+    found = _search(root)
+    files = _selected(root, found.files, skip, limit)
+    used = [name for name in found.tables if "/" not in name or _is_metadata(name)]
+    known = annotate(
+        {name: root / name for name in used},
+        [file.name for file in files],
+        unused=[name for name in found.tables if name not in used] + _beside(root),
+    )
+    return _of_files("folder", f"photographs from {title(root)}", root, files, known)
 
 
 def celeba(root: Path, skip: int, limit: int | None) -> Source:
-    """The pictures in `img_align_celeba/`, with the attributes and the partition that lie beside it.
+    """The pictures of CelebA, with the tables that lie beside them: attributes, parts and identities.
 
     Raises:
         DataError: If there are no pictures, or too many, or a table is malformed.
         ConfigError: If `skip` or `limit` leave no image.
     """
-    pictures = root / "img_align_celeba"
-    files = _selected_files(pictures, skip, limit)
-    names = tuple(file.name for file in files)
-    table, parts = root / "list_attr_celeba.txt", root / "list_eval_partition.txt"
-    attributes = match_celeba_attributes(table, names) if table.is_file() else None
-    partition = None
-    if parts.is_file():
-        known = read_celeba_partition(parts)
-        partition = np.array([known.get(name.rpartition("/")[2], 255) for name in names], np.uint8)
+    pictures = celeba_pictures(root)
+    assert pictures is not None
+    files = _selected(pictures, _search(pictures).files, skip, limit)
+    known = annotate(_celeba_tables(root), [file.name for file in files])
     noun = f"photographs from {title(root)} (CelebA layout)"
-    return _of_files("celeba", noun, pictures, files, attributes, partition, "celeba")
+    return _of_files("celeba", noun, pictures, files, known, "celeba")
+
+
+def celeba_pictures(root: Path) -> Path | None:
+    """Where CelebA's pictures lie below its root; None if this is not its root.
+
+    As torchvision unpacks them, in `Img/` as the authors publish them (there also as PNG), or one folder
+    deeper, as Kaggle's archive does.
+    """
+    places = [parent / name for parent in (root, root / "Img") for name in _CELEBA_PICTURES]
+    place = next((place for place in places if place.is_dir()), None)
+    if place is not None and (place / place.name).is_dir():
+        return place / place.name
+    return place
+
+
+def _celeba_tables(root: Path) -> dict[str, Path]:
+    """The tables in CelebA's root, and where the authors publish them: `Anno/` and `Eval/`."""
+    tables = dict[str, Path]()
+    for below in ("", "Anno/", "Eval/"):
+        with suppress(OSError):
+            inside = sorted((root / below).iterdir())
+            tables |= {
+                f"{below}{path.name}": path for path in inside if is_table(path.name) and path.is_file()
+            }
+    return tables
+
+
+def _is_metadata(name: str) -> bool:
+    return name.rpartition("/")[2] in ("metadata.csv", "metadata.jsonl")
+
+
+def _beside(root: Path) -> list[str]:
+    """CelebA's tables beside a folder that itself is the folder of its pictures, as a hint."""
+    root = root.resolve()
+    return [
+        f"{name} (name the folder {title(above)} to use it)"
+        for above in root.parents[:2]
+        if celeba_pictures(above) == root
+        for name in _celeba_tables(above)
+    ]
 
 
 @dataclass(frozen=True)
@@ -79,8 +124,7 @@ def _of_files(
     noun: str,
     root: Path,
     files: list[_File],
-    attributes: Attributes | None = None,
-    partition: UInt8[np.ndarray, " image"] | None = None,
+    annotations: Annotations,
     crop: Crop = "center",
 ) -> Source:
     def chunks() -> Iterator[list[Item]]:
@@ -94,14 +138,21 @@ def _of_files(
         state=(str(root.resolve()), [(file.name, file.size, file.modified) for file in files]),
         chunks=chunks,
         seconds=decoding_seconds(len(files), sum(file.size for file in files)),
-        attributes=attributes,
-        partition=partition,
+        annotations=annotations,
         crop=crop,
+        root=root,
     )
 
 
-def _selected_files(root: Path, skip: int, limit: int | None) -> list[_File]:
-    files = sorted(_walk(root), key=lambda file: file.name)
+@dataclass(frozen=True)
+class _Found:
+    """The pictures and the names of the tables in and below a folder, sorted."""
+
+    files: list[_File]
+    tables: list[str]
+
+
+def _selected(root: Path, files: list[_File], skip: int, limit: int | None) -> list[_File]:
     if not files:
         raise DataError(
             f"{printable(root)}: expected pictures (.jpg, .png or .webp) in or below the folder, got none. "
@@ -110,9 +161,10 @@ def _selected_files(root: Path, skip: int, limit: int | None) -> list[_File]:
     return files[selection(len(files), skip, limit)]
 
 
-def _walk(root: Path) -> Iterator[_File]:
-    """All pictures below a folder; each folder once, so that links in a circle come to an end."""
-    waiting, seen, count = [(root, "")], set[tuple[int, int]](), 0
+def _search(root: Path) -> _Found:
+    """Look through a folder and all below it; each folder once, so that links in a circle come to an end."""
+    found = _Found([], [])
+    waiting, seen = [(root, "")], set[tuple[int, int]]()
     while waiting:
         folder, prefix = waiting.pop()
         try:
@@ -123,7 +175,7 @@ def _walk(root: Path) -> Iterator[_File]:
             with os.scandir(folder) as entries:
                 inside = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            yield _File(prefix, 0, 0, f"the folder cannot be listed ({error.strerror})")
+            found.files.append(_File(prefix, 0, 0, f"the folder cannot be listed ({error.strerror})"))
             continue
         for entry in inside:
             if entry.name.startswith("."):
@@ -131,10 +183,14 @@ def _walk(root: Path) -> Iterator[_File]:
             if _is_folder(entry):
                 waiting.append((Path(entry.path), f"{prefix}{entry.name}/"))
             elif os.path.splitext(entry.name)[1].lower() in READ + NOT_READ:  # noqa: PTH122 (faster)
-                count += 1
-                if count > MAX_FILES:
+                if len(found.files) == MAX_FILES:
                     raise DataError(f"{printable(root)}: expected at most {MAX_FILES:,} pictures. Split it.")
-                yield _file(entry, prefix)
+                found.files.append(_file(entry, prefix))
+            elif is_table(entry.name):
+                found.tables.append(prefix + entry.name)
+    found.files.sort(key=lambda file: file.name)
+    found.tables.sort()
+    return found
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

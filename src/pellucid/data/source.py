@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int
 
-from pellucid.data.attributes import Attributes
+from pellucid.data.annotations import NOTHING_KNOWN, Annotations
 from pellucid.data.images import Crop, printable
 from pellucid.errors import ConfigError
 
@@ -29,10 +29,10 @@ class Source:
         state: Changes whenever the images may have changed: paths, sizes, times of modification.
         chunks: Starts reading: lists of items, as many items in all as there are names.
         seconds: How long decoding takes one processor, very roughly.
-        attributes: Of the images, in the order of the names.
-        partition: uint8 [image], CelebA's own 0 train, 1 validation, 2 test, 255 unknown; or None.
+        annotations: What is known of the images, in the order of the names.
         channels: 1 or 3, what the images have by nature.
         crop: What suits the images.
+        root: The folder that the names are relative to; None if they are no files.
     """
 
     kind: str
@@ -41,10 +41,10 @@ class Source:
     state: tuple[Any, ...]
     chunks: Callable[[], Iterator[list[Item]]]
     seconds: float
-    attributes: Attributes | None = None
-    partition: UInt8[np.ndarray, " image"] | None = None
+    annotations: Annotations = NOTHING_KNOWN
     channels: int = 3
     crop: Crop = "center"
+    root: Path | None = None
 
 
 class RowNames(Sequence[str]):

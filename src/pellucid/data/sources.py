@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pellucid.data.arrays import npy, npz
-from pellucid.data.folders import celeba, folder
+from pellucid.data.folders import celeba, celeba_pictures, folder
 from pellucid.data.images import printable
 from pellucid.data.parquet import parquet
 from pellucid.data.source import Source
@@ -33,7 +33,7 @@ def find_source(data: Path, *, skip: int = 0, limit: int | None = None) -> Sourc
 def _reader(data: Path) -> tuple[Callable[[Path, int, int | None], Source] | None, str]:
     try:
         if data.is_dir():
-            return (celeba if (data / "img_align_celeba").is_dir() else folder), ""
+            return (celeba if celeba_pictures(data) else folder), ""
         if not data.exists():
             return None, "nothing there"
     except OSError as error:

@@ -99,13 +99,14 @@ def open_prepared(
 def _dataset(
     source: Source, stored: Cached, preprocessing: Preprocessing, origin: Mapping[str, str | int | None]
 ) -> Dataset:
-    pixels, kept = stored.pixels, stored.kept
+    pixels, kept, known = stored.pixels, stored.kept, source.annotations
     if isinstance(source.names, RowNames):
         names: Sequence[str] = source.names.of(kept)
         split = balanced(row_positions(np.asarray(source.names.of(kept).rows)))
     else:
         names = tuple(source.names[row] for row in kept.tolist())
-        split = _split_of_files(names, None if source.partition is None else source.partition[kept])
+        partition = known.partition
+        split = _split_of_files(names, None if partition is None else partition[kept])
     skipped = f", {len(stored.skipped):,} unreadable left out" if stored.skipped else ""
     return Dataset(
         description=f"{len(names):,} {source.noun}, {_CROPS[preprocessing.crop]}{skipped}",
@@ -113,11 +114,13 @@ def _dataset(
         names=names,
         split=split,
         preprocessing=preprocessing,
-        attributes=None if source.attributes is None else source.attributes.of(kept),
+        attributes=None if known.attributes is None else known.attributes.of(kept),
         fingerprint=stored.fingerprint,
         skipped=stored.skipped,
         fetch=lambda rows: pixels[rows],
         origin=origin,
+        identity=None if known.identity is None else known.identity[kept],
+        notes=known.notes,
     )
 
 

@@ -136,8 +136,7 @@ def _folder(image: str, limit: int | None) -> _Found:
     else:
         items = [item for chunk in source.chunks() for item in chunk]
         problems = {at: item for at, item in enumerate(items) if isinstance(item, str)}
-        place = root / "img_align_celeba" if source.kind == "celeba" else root
-        parts += _files(str(place), label, source.names, problems)
+        parts += _files(str(source.root), label, source.names, problems)
         states.append(source.state)
     for file in kept:
         parts += [_shard(file, limit)] if file.lower().endswith(_SHARDS) else _table(file, limit)
