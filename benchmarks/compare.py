@@ -17,7 +17,7 @@ import torch
 import pellucid
 from pellucid import Architecture, Objective, TrainingConfig
 from pellucid.latents.activity import encode_dataset, measure_activity
-from pellucid.latents.tracking import track
+from pellucid.latents.tracking import best_of_each, track
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
 
 BOTH = (("mse", 1.0), ("ssim", 1.0))
@@ -50,7 +50,7 @@ def measured(name: str, what: str, data: str, steps: int | None, minutes: float 
     known = unseen.attributes
     assert known is not None
     found = track(codes.mean, known.lookup(rows), known.names, known.kinds)
-    tracked = {tracking.attribute for tracking in found if tracking.value >= 0.75}
+    tracked = [tracking for tracking in best_of_each(found) if tracking.value >= 0.75]
     return (
         f"| {name} | {trained.steps * config.batch_size:,} | {int(activity.active.sum())} "
         f"| {activity.kl.sum():.1f} | {scores['mse'] * 3 * 64**2:.1f} | {1 - scores['ssim']:.3f} "

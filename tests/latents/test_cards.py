@@ -1,6 +1,7 @@
 """Cards of a decoder made by hand, where it is known which pixels a latent moves."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,11 +100,12 @@ def test_the_strip_starts_with_the_average_and_goes_on_with_real_images(
 
 def test_the_strongest_tracks_above_chance_are_shown(model: Model, table: LatentTable, codes: Codes) -> None:
     def auc(latent: int, value: float, low: float) -> Tracking:
-        return Tracking(latent, f"a{value}", "AUC", value, 1, 200, 50, low, 1.0)
+        return Tracking(latent, f"a{value}", "AUC", value, 1, 200, 50, low, 1.0, 2 * value - 1, 0.001)
 
-    size = Tracking(2, "size", "correlation", 0.75, 1, 200, None, 0.7, 0.8)
+    size = Tracking(2, "size", "correlation", 0.75, 1, 200, None, 0.7, 0.8, 0.75, 0.001)
     found = [auc(2, value, 0.55) for value in (0.6, 0.8, 0.9, 0.7, 0.65)]
-    cards = build_cards(model, table, codes, trackings=[*found, size, auc(2, 0.95, 0.45), auc(0, 0.99, 0.9)])
+    doubtful = [auc(2, 0.95, 0.45), replace(auc(2, 0.94, 0.9), p_value=0.06)]
+    cards = build_cards(model, table, codes, trackings=[*found, size, *doubtful, auc(0, 0.99, 0.9)])
     # a correlation of 0.75 lies between AUC 0.9 (strength 0.8) and 0.8 (0.6)
     assert [track.attribute for track in cards[0].tracks] == ["a0.9", "size", "a0.8", "a0.7", "a0.65"]
     assert [track.attribute for track in cards[1].tracks] == ["a0.99"]

@@ -41,7 +41,8 @@ def measured(table: LatentTable, kl: list[float]) -> LatentTable:
 
 
 def tracks(latent: int, attribute: str, value: float, **changes: Any) -> Tracking:
-    made = Tracking(latent, attribute, "AUC", value, 1, 1000, 100, value - 0.05, min(value + 0.05, 1.0))
+    high = min(value + 0.05, 1.0)
+    made = Tracking(latent, attribute, "AUC", value, 1, 1000, 100, value - 0.05, high, 2 * value - 1, 0.001)
     return replace(made, **changes)
 
 
@@ -172,7 +173,19 @@ def test_an_attribute_becomes_a_readable_name_with_its_evidence(table: LatentTab
     record = suggest(table, [seen]).records[1]
     assert record.name == "wearing hat"
     assert record.suggested
-    assert record.evidence == "Wearing_Hat AUC 0.80 (0.74-0.86), 1,000 images, 45 with it; falls with it"
+    assert record.evidence == (
+        "Wearing_Hat AUC 0.80 (0.74-0.86), 1,000 images, 45 with it; falls with it; chosen on other images"
+    )
+
+
+def test_the_half_that_chooses_decides_and_the_other_is_the_evidence(table: LatentTable) -> None:
+    found = [
+        tracks(0, "Hat", 0.95, strength=0.5, low=0.9, high=1.0),
+        tracks(1, "Hat", 0.66, strength=0.6, low=0.6, high=0.72),
+    ]
+    named = suggest(table, found)
+    assert [record.name for record in named.records] == [None, "hat", None, None]
+    assert "AUC 0.66 (0.60-0.72)" in (named.records[1].evidence or "")
 
 
 def test_the_strongest_pair_is_made_first_and_each_is_used_once(table: LatentTable) -> None:
@@ -190,20 +203,20 @@ def test_the_strongest_pair_is_made_first_and_each_is_used_once(table: LatentTab
 
 def test_auc_and_correlation_are_ranked_on_one_scale(table: LatentTable) -> None:
     # AUC 0.8 is a strength of 0.6, less than a correlation of 0.65
-    size = tracks(0, "size", 0.65, statistic="correlation", positives=None)
+    size = tracks(0, "size", 0.65, statistic="correlation", positives=None, strength=0.65)
     assert suggest(table, [tracks(0, "hat", 0.8), size]).label(0) == "z0 size"
 
 
 @pytest.mark.parametrize(
     "weak",
     [
-        tracks(0, "hat", 0.69),
+        tracks(0, "hat", 0.8, strength=0.39),
         tracks(0, "hat", 0.9, positives=9),
         tracks(0, "hat", 0.9, positives=995),
         tracks(0, "hat", 0.72, low=0.49),
-        tracks(0, "hat", 0.70, positives=10, low=0.51),
-        tracks(0, "size", 0.49, statistic="correlation", positives=None),
-        tracks(0, "size", 0.60, statistic="correlation", positives=None, images=12, low=0.04),
+        tracks(0, "hat", 0.9, p_value=0.051),
+        tracks(0, "size", 0.60, statistic="correlation", positives=None, strength=0.49),
+        tracks(0, "size", 0.60, statistic="correlation", positives=None, strength=0.6, p_value=0.06),
     ],
     ids=["AUC", "positives", "negatives", "interval", "luck", "correlation", "luck of few images"],
 )

@@ -15,7 +15,7 @@ from pellucid.report.card import authorship, card_figure, draw_histogram, interv
 from pellucid.report.figures import save_card
 from pellucid.report.ink import LIGHT
 
-SMILING = Tracking(3, "Smiling", "AUC", 0.75, 1, 1000, 480, 0.70, 0.80)
+SMILING = Tracking(3, "Smiling", "AUC", 0.75, 1, 1000, 480, 0.70, 0.80, 0.5, 0.001)
 
 
 def card(size: int = 32, **changes: object) -> Card:

@@ -86,7 +86,7 @@ def table() -> LatentTable:
 
 def cards() -> list[Card]:
     named, images = table(), torch.full((2, 3, 1, SIZE, SIZE), 0.5)
-    tracks = (Tracking(0, f"hat_{BAD}", "AUC", 0.75, 1, 100, 40, 0.7, 0.8),)
+    tracks = (Tracking(0, f"hat_{BAD}", "AUC", 0.75, 1, 100, 40, 0.7, 0.8, 0.5, 0.001),)
     strip = Traversal(images, ("average", BAD), torch.linspace(-3, 3, 3), None, BAD)
     response, counts, edges = np.ones((SIZE, SIZE), np.float32), np.array([6, 6]), np.array([-1.0, 0.0, 1.0])
     return [

@@ -74,6 +74,7 @@ def latents_record(cards: "Sequence[Card]", table: "LatentTable", images: int) -
                         "low": t.low,
                         "high": t.high,
                         "images": t.images,
+                        "p_value": t.p_value,
                     }
                     for t in tracks.get(r.index, ())
                 ],

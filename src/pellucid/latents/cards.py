@@ -40,7 +40,8 @@ class Card(Drawn):
         response: float32 [height width], how much each pixel changes from `low` to `high`, in [0, 1].
         counts: int64 [bin], images by the latent's posterior mean.
         edges: float64 [bin+1], the bins' edges.
-        tracks: Attributes that it follows better than chance, strongest first, at most 5.
+        tracks: Attributes that it follows better than chance, the strongest on the half of the images that
+            chooses first, at most 5; see `Tracking`.
     """
 
     latent: int

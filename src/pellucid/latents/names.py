@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 from pellucid.drawn import Tabled
 from pellucid.errors import LatentError, RunError
 from pellucid.latents.activity import Activity
-from pellucid.latents.tracking import Tracking
+from pellucid.latents.tracking import Tracking, best_of_each
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 
@@ -214,10 +213,12 @@ def with_activity(table: LatentTable, activity: Activity) -> LatentTable:
 def suggest(table: LatentTable, trackings: Sequence[Tracking]) -> LatentTable:
     """Name latents after the attributes that they track; a name that a person gave is never touched.
 
-    Every attribute proposes the one latent that tracks it best; of its proposals a latent takes the
-    strongest. A proposal counts from an AUC of 0.70 or a correlation of 0.5, with 10 images in each class,
-    where the 95 % interval leaves chance out, and where the best of as many latents would not reach it by
-    luck (Bonferroni, 5 %). Inactive latents take no part. Earlier suggestions are replaced.
+    Every attribute proposes the one latent that tracks it best on the half of the images that chooses; of
+    its proposals a latent takes the strongest. A proposal counts from an AUC of 0.70 or a correlation of 0.5
+    on that half, if at most 5 % of samples without anything to be found would give any such proposal (all
+    latents, attributes and classes counted), and if the 95 % interval on the other half leaves chance out,
+    with 10 images in each class. The evidence is what the other half says, which may be less. Inactive
+    latents take no part. Earlier suggestions are replaced.
 
     Args:
         table: The names so far.
@@ -226,16 +227,10 @@ def suggest(table: LatentTable, trackings: Sequence[Tracking]) -> LatentTable:
     for record in table.records:
         if record.suggested:
             table = rename(table, record.index, None)
-    best: dict[str, Tracking] = {}
-    for tracking in trackings:
-        inactive = table.records[tracking.latent].active is False
-        leader = best.get(tracking.attribute)
-        if not inactive and (leader is None or tracking.strength > leader.strength):
-            best[tracking.attribute] = tracking
-    for tracking in sorted(best.values(), key=lambda tracking: -tracking.strength):
+    for tracking in best_of_each([one for one in trackings if table.records[one.latent].active is not False]):
         name = _readable(tracking.attribute)
         free = table.records[tracking.latent].name is None and _printable(tracking.attribute)
-        if free and _convincing(tracking, len(table.records)) and not _refusal(table, tracking.latent, name):
+        if free and _convincing(tracking) and not _refusal(table, tracking.latent, name):
             evidence = tracking.describe()[:MAX_EVIDENCE]
             table = rename(table, tracking.latent, name, suggested=True, evidence=evidence)
     return table
@@ -245,18 +240,14 @@ def _readable(attribute: str) -> str:
     return _clean(" ".join(attribute.replace("_", " ").lower().split()))
 
 
-def _convincing(tracking: Tracking, latents: int) -> bool:
-    images = tracking.images
+def _convincing(tracking: Tracking) -> bool:
     if tracking.statistic == "AUC":
         positives = tracking.positives or 0
-        enough = tracking.value >= MIN_AUC and MIN_POSITIVES <= positives <= images - MIN_POSITIVES
-        # Under chance the AUC's variance is (images + 1) / (12 positives negatives): Mann & Whitney 1947.
-        scale = (3 * positives * (images - positives) / (images + 1)) ** 0.5
+        enough = tracking.strength >= 2 * MIN_AUC - 1
+        enough &= MIN_POSITIVES <= positives <= tracking.images - MIN_POSITIVES
     else:
-        enough = tracking.value >= MIN_CORRELATION
-        scale = (images - 1) ** 0.5
-    by_luck = NormalDist().inv_cdf(1 - 0.025 / latents)
-    return enough and tracking.above_chance and tracking.strength * scale > by_luck
+        enough = tracking.strength >= MIN_CORRELATION
+    return enough and tracking.above_chance
 
 
 def write_latents(run: Path, table: LatentTable) -> None:

@@ -230,4 +230,5 @@ def _tracks_panel(sheet: Sheet, card: Card, left: int, top: int) -> None:
         sheet.text(f"{track.statistic} {track.value:.2f}", left + 440, middle - 15, 7, va="center")
         n = f"n {track.images:,}" + (f", {track.positives:,} have it" if track.positives is not None else "")
         sheet.text(n, left + 440, middle + 11, 6, color=sheet.ink.muted, va="center")
-    sheet.text("lines: 95 % interval", left + 270, top + 405, 7, color=sheet.ink.muted, va="top")
+    note = "lines: 95 % interval, on\nimages that did not choose"
+    sheet.text(note, left + 270, top + 405, 7, color=sheet.ink.muted, va="top")

@@ -239,8 +239,9 @@ LIMITS = (
     "apart by it.",
     "An AUC of 0.80 still puts one pair in five in the wrong order. A single latent is no detector of its "
     "attribute.",
-    "Of many attributes, the card shows those that fit best, so the strongest looks a little stronger "
-    "than it is. Each 95 % interval is for its attribute alone and is not corrected for that choice.",
+    "Of many attributes, the card shows those that fit best. One half of the images chose them, after "
+    "counting every test. Values, intervals and n are of the other half, so that the choice does not "
+    "flatter them.",
     "A suggested name was proposed by a program from that evidence, and nobody has confirmed it.",
     "What is missing in the reconstructions (fine detail, rare objects, most of a background) is in no "
     "latent, and no latent can say anything about it.",
