@@ -8,6 +8,7 @@
     ├── RunError              a run directory is missing, damaged, or from another version
     ├── LatentError           a latent or its name does not exist, or the name is refused
     ├── TrainingError         training diverged, or a checkpoint could not be written
+    ├── BusyError             another program is writing the same file or folder
     └── MissingExtraError     an optional dependency is needed
 
 A message says what was expected, what came, and what to do next.
@@ -44,6 +45,10 @@ class LatentError(PellucidError):
 
 class TrainingError(PellucidError):
     """Training diverged, or a checkpoint could not be written."""
+
+
+class BusyError(PellucidError):
+    """Another program is writing the same file or folder."""
 
 
 class MissingExtraError(PellucidError):

@@ -22,6 +22,7 @@ from pellucid.latents.names import LatentTable
 from pellucid.model.beside import DIGEST, Shapes, drop_others, read_beside, write_beside
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
+from pellucid.storage.writing import SOON, locked
 
 DETECTOR = "detector.json"
 FORMAT = "pellucid-detector"
@@ -42,28 +43,30 @@ def save_detector(detector: Detector, run: Path, about: Mapping[str, Any] | None
 
     Raises:
         ConfigError: If the detector is not fitted.
+        BusyError: If another program is fitting one for this run.
     """
     fitted = detector.fitted
     if fitted is None:
         raise ConfigError("expected a fitted detector. Call fit(normal, anomalous) first.")
     reference = fitted.reference
-    digest = write_beside(run, _STEM, {"values": reference.values, "pixels": reference.pixels})
-    write_sealed(
-        run / DETECTOR,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "model": detector.model.fingerprint,
-            "columns": list(fitted.columns),
-            "estimator": fitted.estimator.to_record(),
-            "reference": {
-                "sha256": digest,
-                "names": [printable(name)[:_LONGEST_NAME] for name in reference.names],
+    with locked(run / DETECTOR, patience=SOON):
+        digest = write_beside(run, _STEM, {"values": reference.values, "pixels": reference.pixels})
+        write_sealed(
+            run / DETECTOR,
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "model": detector.model.fingerprint,
+                "columns": list(fitted.columns),
+                "estimator": fitted.estimator.to_record(),
+                "reference": {
+                    "sha256": digest,
+                    "names": [printable(name)[:_LONGEST_NAME] for name in reference.names],
+                },
+                "about": dict(about or {}),
             },
-            "about": dict(about or {}),
-        },
-    )
-    drop_others(run, _STEM, digest)
+        )
+        drop_others(run, _STEM, digest)
 
 
 def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTable | None = None) -> Detector:

@@ -12,7 +12,6 @@ from pellucid.terminal import say, spinner, training_bar
 
 if TYPE_CHECKING:
     from pellucid.data.dataset import Dataset
-    from pellucid.latents.names import LatentTable
     from pellucid.model.predictor import Model
 
 _MARK = ".made-by-demo"
@@ -64,7 +63,7 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     )
     with spinner("explaining and comparing"):
         _explain(model, run, out)
-        sentence = _compare(model, table, run, out, dataset)
+        sentence = _compare(model, run, out, dataset)
     print(f"One person without and with a hat. {sentence}")
     say(
         f"\nLook at:\n  {run / 'report.html'}    the report: start here"
@@ -92,17 +91,21 @@ def _explain(model: "Model", run: Path, out: Path) -> None:
         save_figure(explanation_figure(explanation), out / file)
 
 
-def _compare(model: "Model", table: "LatentTable", run: Path, out: Path, dataset: "Dataset") -> str:
+def _compare(model: "Model", run: Path, out: Path, dataset: "Dataset") -> str:
     """One simulated person with and without a hat; what does not follow identity is nuisance."""
     from pellucid.comparison.compare import compare
     from pellucid.data.people import IDENTITY, person, render
-    from pellucid.latents.names import mark, write_latents
+    from pellucid.latents.names import LatentTable, change_latents, mark
     from pellucid.report.comparison import save_comparison
 
     identity = {name.replace("_", " ") for name in IDENTITY}
-    for record in table.records:
-        table = mark(table, record.index, nuisance=record.name not in identity)
-    write_latents(run, table)
+
+    def marked(table: LatentTable) -> LatentTable:
+        for record in table.records:
+            table = mark(table, record.index, nuisance=record.name not in identity)
+        return table
+
+    table = change_latents(run, model.latents, marked)
     size = dataset.preprocessing.size
     comparison = compare(
         model,

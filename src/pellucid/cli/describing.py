@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pellucid.latents.names import LatentTable
     from pellucid.model.predictor import Model
 
+_PATIENCE = 600.0  # seconds for another program that is measuring: a training that has ended can wait for it
+
 
 def describe(
     model: "Model", dataset: "Dataset", rows: Any, *, suggest: bool, quiet: bool = False
@@ -20,29 +22,34 @@ def describe(
     """Measure, name if asked, store, draw and print: what `latents` is, and what ends a training."""
     from pellucid.latents.activity import encode_dataset, measure_activity
     from pellucid.latents.cards import build_cards
-    from pellucid.latents.names import read_latents, with_activity, write_latents
+    from pellucid.latents.names import change_latents, with_activity
     from pellucid.latents.names import suggest as suggest_names
     from pellucid.latents.tracking import track
     from pellucid.latents.typical import measure_typical, write_typical
-    from pellucid.report.html import write_report
+    from pellucid.report.html import REPORT, write_report
+    from pellucid.storage.writing import locked
     from pellucid.training.metrics_log import read_metrics
 
     assert model.directory is not None
-    with counting_bar("encoding images") as advance:
-        codes = encode_dataset(model, dataset, rows, progress=advance)
-    table = with_activity(read_latents(model.directory, model.latents), measure_activity(codes))
-    known = dataset.attributes
-    tracked = track(codes.mean, known.lookup(rows), known.names, known.kinds) if known is not None else ()
-    if suggest:
-        if known is None:
-            raise ConfigError("--suggest needs images with attributes or factors; these have none.")
-        table = suggest_names(table, tracked)
-    write_latents(model.directory, table)
-    with counting_bar("measuring losses") as advance:
-        write_typical(model.directory, measure_typical(model, dataset, rows, progress=advance), model)
-    with spinner("drawing the report"):
-        cards = build_cards(model, table, codes, trackings=tracked)
-        report = write_report(model.directory, model, table, cards, dataset, read_metrics(model.directory))
+    run, known = model.directory, dataset.attributes
+    if suggest and known is None:
+        raise ConfigError("--suggest needs images with attributes or factors; these have none.")
+    with locked(run / REPORT, patience=_PATIENCE):
+        with counting_bar("encoding images") as advance:
+            codes = encode_dataset(model, dataset, rows, progress=advance)
+        activity = measure_activity(codes)
+        tracked = track(codes.mean, known.lookup(rows), known.names, known.kinds) if known is not None else ()
+
+        def described(table: "LatentTable") -> "LatentTable":
+            table = with_activity(table, activity)
+            return suggest_names(table, tracked) if suggest else table
+
+        table = change_latents(run, model.latents, described)
+        with counting_bar("measuring losses") as advance:
+            write_typical(run, measure_typical(model, dataset, rows, progress=advance), model)
+        with spinner("drawing the report"):
+            cards = build_cards(model, table, codes, trackings=tracked)
+            report = write_report(run, model, table, cards, dataset, read_metrics(run))
     if not quiet:
         _print_latents(cards, table, len(rows))
         print(f"Report: {report}")

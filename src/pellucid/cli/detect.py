@@ -62,6 +62,7 @@ def detect(
 
     from pellucid.anomaly.storage import load_detector
     from pellucid.scoring.table import judged, writing_table
+    from pellucid.storage.writing import locked_folder
 
     scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, table)
     detector = load_detector(scorer.model, run)
@@ -72,7 +73,8 @@ def detect(
     def records() -> Iterator[dict[str, Any]]:
         nonlocal seen
         writing = nullcontext() if table is None else writing_table(table, scorer.columns, judged=True)
-        with to_go_on_with(scoring), counting_bar("measuring") as advance, writing as add:
+        drawing = nullcontext() if explain is None else locked_folder(explain)
+        with drawing, to_go_on_with(scoring, table), counting_bar("measuring") as advance, writing as add:
             for part, features in zip(scoring.inputs.parts, scoring.run(advance), strict=True):
                 verdicts = judged(detector, features)
                 counts.update(verdicts.verdicts)

@@ -45,7 +45,7 @@ def features(
     scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, out)
     count = unread = 0
     writing = writing_table(out, scorer.columns)
-    with to_go_on_with(scoring), counting_bar("measuring") as advance, writing as add:
+    with to_go_on_with(scoring, out), counting_bar("measuring") as advance, writing as add:
         for part in scoring.run(advance):
             add(part, None)
             count += len(part)

@@ -40,7 +40,7 @@ def name(
         trust_data: Open the training images at the path that the run names, even if it was not trained here.
         json: Print the names as JSON.
     """
-    from pellucid.latents.names import mark, read_latents, rename, write_latents
+    from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
     from pellucid.model.directory import read_config
 
     if suggest:
@@ -49,8 +49,7 @@ def name(
         model, dataset, rows = open_run(run, data, skip, limit, "auto", trust_data=trust_data)
         _, table = describe(model, dataset, rows, suggest=True, quiet=True)
     else:
-        config, _ = read_config(run)
-        table = read_latents(run, config.architecture.latents)
+        latents = read_config(run)[0].architecture.latents
         if latent is None and nuisance is not None:
             raise ConfigError("expected a latent to mark: pellucid name RUN z17 --nuisance.")
         if latent is not None:
@@ -60,14 +59,20 @@ def name(
                     "expected one of a name, --clear, --nuisance and --no-nuisance: "
                     'pellucid name RUN z17 "sunglasses".'
                 )
-            index = table.find(latent)
-            if renamed:
-                table = rename(table, index, new_name)
-            if nuisance is not None:
-                table = mark(table, index, nuisance=nuisance)
-            write_latents(run, table)
+            index = 0
+
+            def changed(table: LatentTable) -> LatentTable:
+                nonlocal index
+                index = table.find(latent)
+                if renamed:
+                    table = rename(table, index, new_name)
+                return table if nuisance is None else mark(table, index, nuisance=nuisance)
+
+            table = change_latents(run, latents, changed)
             if table.records[index].active is False:
                 say(f"Note: z{index} is inactive: tables and traversals leave it out, unless you ask for it.")
+        else:
+            table = read_latents(run, latents)
     named = [record for record in table.records if record.name is not None or record.nuisance]
     if json:
         print_json(

@@ -43,13 +43,14 @@ def same(
     """
     import numpy as np
 
-    from pellucid.comparison.known import learn, write_known
+    from pellucid.comparison.known import SAME, learn, write_known
     from pellucid.comparison.people import known_people
     from pellucid.comparison.same import evidence_of, identities_of
     from pellucid.data.builtin import BUILTIN
     from pellucid.latents.activity import encode_dataset
     from pellucid.latents.names import read_latents
     from pellucid.model.predictor import load
+    from pellucid.storage.writing import locked
 
     if data in BUILTIN and data != "people":
         raise ConfigError(f"expected people or a folder of pictures of known identities, got {data!r}.")
@@ -58,20 +59,21 @@ def same(
     model = load(run, device=device)
     table = read_latents(run, model.latents)
     evidence_of(table)  # refuses before anything is drawn or encoded
-    if data == "people":
-        with counting_bar("drawing people") as advance:
-            codes, who = known_people(model, persons, each, seed=seed, progress=advance)
-        pictures = f"{each} pictures each of {persons:,} simulated people"
-    else:
-        dataset = open_images(model, data)
-        who = identities_of(dataset.names) if dataset.identity is None else dataset.identity
-        rows = np.flatnonzero(who >= 0)
-        who = who[rows]
-        with counting_bar("encoding images") as advance:
-            codes = encode_dataset(model, dataset, rows, progress=advance)
-        pictures = f"{len(rows):,} pictures of {len(np.unique(who)):,} identities"
-    known = learn(codes.mean, who, table, pictures, seed=seed)
-    write_known(model, known)
+    with locked(run / SAME):
+        if data == "people":
+            with counting_bar("drawing people") as advance:
+                codes, who = known_people(model, persons, each, seed=seed, progress=advance)
+            pictures = f"{each} pictures each of {persons:,} simulated people"
+        else:
+            dataset = open_images(model, data)
+            who = identities_of(dataset.names) if dataset.identity is None else dataset.identity
+            rows = np.flatnonzero(who >= 0)
+            who = who[rows]
+            with counting_bar("encoding images") as advance:
+                codes = encode_dataset(model, dataset, rows, progress=advance)
+            pictures = f"{len(rows):,} pictures of {len(np.unique(who)):,} identities"
+        known = learn(codes.mean, who, table, pictures, seed=seed)
+        write_known(model, known)
     if json:
         print_json(
             {

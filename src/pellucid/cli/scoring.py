@@ -1,10 +1,11 @@
 """What the commands that score many images share: from their options to a scoring."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pellucid.storage.writing import locked
 from pellucid.terminal import counting_bar, say
 
 if TYPE_CHECKING:
@@ -36,12 +37,15 @@ def scoring_of(
 
 
 @contextmanager
-def to_go_on_with(scoring: "Scoring") -> Iterator[None]:
-    """Says at a Ctrl-C what is kept, and deletes it when all is done."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if scoring.keep is not None and scoring.keep.exists():
-            say(f"\nWhat is scored is kept in {scoring.keep}. Go on with the same command.")
-        raise
-    scoring.finish()
+def to_go_on_with(scoring: "Scoring", table: Path | None) -> Iterator[None]:
+    """Locks the table, says at a Ctrl-C what is kept of it, and deletes that when all is done."""
+    with ExitStack() as held:
+        if table is not None:
+            held.enter_context(locked(table))
+        try:
+            yield
+        except KeyboardInterrupt:
+            if scoring.keep is not None and scoring.keep.exists():
+                say(f"\nWhat is scored is kept in {scoring.keep}. Go on with the same command.")
+            raise
+        scoring.finish()

@@ -91,6 +91,7 @@ def sweep(
 
     from pellucid.objective.reconstruction import trains_grey
     from pellucid.report.rate_distortion import save_sweep
+    from pellucid.storage.writing import locked_folder
     from pellucid.sweep.grid import Plan, check_plan, grid, parse_values, train_grid
     from pellucid.sweep.measuring import deciding_score, measure_grid
     from pellucid.sweep.results import RESULTS, sweep_record, write_sweep
@@ -100,44 +101,45 @@ def sweep(
     losses = parse_losses(loss) if loss is not None else None
     if threads is not None:
         torch.set_num_threads(threads)
-    dataset = open_training_data(
-        data, out, size=size, channels=channels, crop=crop, skip=skip, limit=limit, workers=workers
-    )
-    if steps is None and epochs is None and minutes is None:
-        minutes = 20.0
-    config, architecture = settings_for(
-        dataset,
-        objective=objective,
-        losses=losses,
-        latents=latents,
-        preset=preset,
-        learning_rate=learning_rate,
-        flip=flip,
-        align=align,
-        most_epochs=most_epochs,
-        steps=steps,
-        epochs=epochs,
-        minutes=minutes,
-        batch_size=batch_size,
-        precision=precision,
-    )
-    plan = Plan(dataset, architecture, config, runs, out, device)
-    if trains_grey(dict(config.objective.losses), channels=architecture.channels):
-        say("Note: cross_entropy alone compares all channels with all: pictures will be grey. Add another.")
-    deciding_score(plan)
-    check_plan(plan)
-    command = shlex.join(["pellucid", *sys.argv[1:]])
-    say(f"{dataset.description}: {len(dataset.rows('train')):,} images to train on")
-    say(_how_long(plan))
-    trained = train_grid(plan, command=command, watch=_Watch(plan))
-    if not trained.finished:
-        say(f"Stopped; everything is saved. Go on with the same command:\n  {command}")
-        sys.exit(130)
-    with counting_bar("measuring runs") as advance:
-        found = measure_grid(plan, failures=trained.failures, progress=advance)
-    write_sweep(out, found)
-    with spinner("drawing"):
-        picture = save_sweep(found, out)
+    with locked_folder(out):
+        dataset = open_training_data(
+            data, out, size=size, channels=channels, crop=crop, skip=skip, limit=limit, workers=workers
+        )
+        if steps is None and epochs is None and minutes is None:
+            minutes = 20.0
+        config, architecture = settings_for(
+            dataset,
+            objective=objective,
+            losses=losses,
+            latents=latents,
+            preset=preset,
+            learning_rate=learning_rate,
+            flip=flip,
+            align=align,
+            most_epochs=most_epochs,
+            steps=steps,
+            epochs=epochs,
+            minutes=minutes,
+            batch_size=batch_size,
+            precision=precision,
+        )
+        plan = Plan(dataset, architecture, config, runs, out, device)
+        if trains_grey(dict(config.objective.losses), channels=architecture.channels):
+            say("Note: cross_entropy alone compares all channels with all: pictures will be grey. Add one.")
+        deciding_score(plan)
+        check_plan(plan)
+        command = shlex.join(["pellucid", *sys.argv[1:]])
+        say(f"{dataset.description}: {len(dataset.rows('train')):,} images to train on")
+        say(_how_long(plan))
+        trained = train_grid(plan, command=command, watch=_Watch(plan))
+        if not trained.finished:
+            say(f"Stopped; everything is saved. Go on with the same command:\n  {command}")
+            sys.exit(130)
+        with counting_bar("measuring runs") as advance:
+            found = measure_grid(plan, failures=trained.failures, progress=advance)
+        write_sweep(out, found)
+        with spinner("drawing"):
+            picture = save_sweep(found, out)
     if json:
         print_json(sweep_record(found))
         return

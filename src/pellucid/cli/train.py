@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -104,8 +104,8 @@ def train(
     from pellucid.objective.reconstruction import trains_grey
     from pellucid.training.defaults import parse_losses, settings_for
     from pellucid.training.distributed import joined
-    from pellucid.training.loop import refuse_existing_run
     from pellucid.training.loop import train as run_training
+    from pellucid.training.loop import writing_run
 
     if threads is not None:
         if threads < 1:
@@ -113,10 +113,10 @@ def train(
         torch.set_num_threads(threads)
     if steps is None and epochs is None and minutes is None:
         minutes = 20.0
-    with joined(device) as processes, _one_speaks(processes):
+    with joined(device) as processes, _one_speaks(processes), ExitStack() as held:
         with processes.together():
-            if not resume and processes.leads:
-                refuse_existing_run(out)
+            if processes.leads:
+                held.enter_context(writing_run(out, resume=resume))
             losses = parse_losses(loss) if loss is not None else None
         dataset = processes.in_turn(
             lambda: open_training_data(

@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +15,7 @@ from pellucid.latents.activity import Activity
 from pellucid.latents.tracking import Tracking, best_of_each
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
+from pellucid.storage.writing import SOON, locked
 
 LATENTS = "latents.json"
 FORMAT = "pellucid-latents"
@@ -250,14 +251,39 @@ def _convincing(tracking: Tracking) -> bool:
     return enough and tracking.above_chance
 
 
+def change_latents(run: Path, latents: int, change: Callable[[LatentTable], LatentTable]) -> LatentTable:
+    """Read latents.json, change it and write it while no other program does, so that no name is lost.
+
+    Args:
+        run: The run's folder.
+        latents: How many latents its model has.
+        change: Makes the new table from the one that is there; what it raises leaves that as it is.
+
+    Returns:
+        The new table.
+
+    Raises:
+        BusyError: If another program does not let go of the file.
+        RunError: If it is damaged, from a newer version, or of another model.
+    """
+    with locked(run / LATENTS, patience=SOON):
+        table = change(read_latents(run, latents))
+        write_latents(run, table)
+    return table
+
+
 def write_latents(run: Path, table: LatentTable) -> None:
-    """Write latents.json in the run's folder; a kill at any moment leaves the old one or the new one."""
+    """Write latents.json in the run's folder; a kill at any moment leaves the old one or the new one.
+
+    Whatever is there is replaced: `change_latents` keeps what others wrote meanwhile.
+    """
     content = {
         "format": FORMAT,
         "version": VERSION,
         "latents": [asdict(record) for record in table.records],
     }
-    write_sealed(run / LATENTS, content)
+    with locked(run / LATENTS, patience=SOON):
+        write_sealed(run / LATENTS, content)
 
 
 def read_latents(run: str | os.PathLike[str], latents: int) -> LatentTable:

@@ -18,6 +18,7 @@ from pellucid.model.beside import DIGEST, Shapes, drop_others, read_beside, writ
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
+from pellucid.storage.writing import SOON, locked
 
 TYPICAL = "typical.json"
 FORMAT = "pellucid-typical"
@@ -111,19 +112,20 @@ def _spread(rows: Int[np.ndarray, " row"], most: int) -> Int[np.ndarray, " chose
 def write_typical(run: Path, typical: Typical, model: Model) -> None:
     """Write it into a run's folder, in place of an earlier one."""
     arrays = {"losses": typical.losses, "average": typical.average, "pixels": typical.pixels}
-    digest = write_beside(run, _STEM, arrays)
-    write_sealed(
-        run / TYPICAL,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "model": model.fingerprint,
-            "images": typical.images,
-            "names": [printable(name)[:_LONGEST_NAME] for name in typical.names],
-            "arrays": digest,
-        },
-    )
-    drop_others(run, _STEM, digest)
+    with locked(run / TYPICAL, patience=SOON):
+        digest = write_beside(run, _STEM, arrays)
+        write_sealed(
+            run / TYPICAL,
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "model": model.fingerprint,
+                "images": typical.images,
+                "names": [printable(name)[:_LONGEST_NAME] for name in typical.names],
+                "arrays": digest,
+            },
+        )
+        drop_others(run, _STEM, digest)
 
 
 def read_typical(model: Model) -> Typical | None:

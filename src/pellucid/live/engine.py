@@ -33,7 +33,7 @@ from pellucid.data.images import (
 )
 from pellucid.data.store import open_dataset
 from pellucid.errors import LatentError
-from pellucid.latents.names import LatentTable, mark, read_latents, rename, write_latents
+from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
 from pellucid.latents.typical import Typical, average_picture, read_typical
 from pellucid.live.wire import WireError
 from pellucid.model.predictor import load
@@ -329,22 +329,23 @@ class Engine:
             WireError: If the wish is not understood.
             LatentError: If there is no such latent, or the name is refused.
             RunError: If the run's file is damaged.
+            BusyError: If another program does not let go of it.
         """
         latent, keys = wish.get("latent"), set(wish)
         name, nuisance = wish.get("name"), wish.get("nuisance")
         if type(latent) is not int or keys not in ({"latent", "name"}, {"latent", "nuisance"}):
             raise WireError("expected a latent with a name or a mark.")
-        table = read_latents(self.run, self.model.latents)
-        if "name" in keys:
-            if name is not None and not isinstance(name, str):
-                raise WireError("expected a name or nothing.")
-            table = rename(table, latent, name)
-        else:
-            if not isinstance(nuisance, bool):
-                raise WireError("expected a mark that is true or false.")
-            table = mark(table, latent, nuisance=nuisance)
-        write_latents(self.run, table)
-        self._take(table)
+        if "name" in keys and not isinstance(name, str | None):
+            raise WireError("expected a name or nothing.")
+        if "nuisance" in keys and not isinstance(nuisance, bool):
+            raise WireError("expected a mark that is true or false.")
+
+        def changed(table: LatentTable) -> LatentTable:
+            if isinstance(nuisance, bool):
+                return mark(table, latent, nuisance=nuisance)
+            return rename(table, latent, name)
+
+        self._take(change_latents(self.run, self.model.latents, changed))
         return self._records()
 
     def compare(

@@ -44,10 +44,13 @@ def write_beside(run: Path, stem: str, arrays: Mapping[str, Shaped[np.ndarray, "
 
 
 def drop_others(run: Path, stem: str, digest: str) -> None:
-    """Remove files of that stem that are not the one of this digest, once the JSON file names that one."""
-    for other in run.glob(f"{stem}-*.safetensors"):
-        if other.name != _name(stem, digest):
-            other.unlink(missing_ok=True)
+    """Remove files of that stem that are not the one of this digest, once the JSON file names that one.
+
+    What killed writers left goes, too; nobody else may be writing such files now.
+    """
+    others = {*run.glob(f"{stem}-*.safetensors"), *run.glob(f".{stem}-*.safetensors.*.part")}
+    for other in others - {run / _name(stem, digest)}:
+        other.unlink(missing_ok=True)
 
 
 def read_beside(path: Path, stem: str, digest: str, shapes: Shapes, remedy: str) -> Arrays:

@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import RunError
 from pellucid.storage.regular import read_regular
 from pellucid.storage.strict_json import parse_json
+from pellucid.storage.writing import replacing
 
 MAX_BYTES = 4 << 20
 SEAL = "sha256"
@@ -22,21 +20,9 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write to a temporary name, sync, rename: a kill or a full disk leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:  # tells of the file that was meant
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
+    """Write a small file; a kill or a full disk leaves the old one or the new one."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:

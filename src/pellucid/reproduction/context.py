@@ -17,11 +17,11 @@ from pellucid.latents.activity import encode_dataset, measure_activity
 from pellucid.latents.names import (
     LATENTS,
     LatentTable,
+    change_latents,
     mark,
     read_latents,
     suggest,
     with_activity,
-    write_latents,
 )
 from pellucid.latents.tracking import track
 from pellucid.latents.typical import measure_typical, write_typical
@@ -127,16 +127,16 @@ class Context:
         rows = rows if len(rows) else images.rows("all", at_most=self.settings.measured)
         with self.watch.counting("measuring latents") as advance:
             codes = encode_dataset(model, images, rows, progress=advance)
-        table = with_activity(read_latents(model.directory, model.latents), measure_activity(codes))
-        known = images.attributes
-        if known is not None:
-            tracked = track(codes.mean, known.lookup(rows), known.names, known.kinds)
-            table = suggest(table, tracked)
-        if images.kind == "people":
-            table = _nuisances_marked(table)
+        activity, known = measure_activity(codes), images.attributes
+        tracked = track(codes.mean, known.lookup(rows), known.names, known.kinds) if known is not None else ()
+
+        def measured(table: LatentTable) -> LatentTable:
+            table = suggest(with_activity(table, activity), tracked)
+            return _nuisances_marked(table) if images.kind == "people" else table
+
         with self.watch.counting("measuring losses") as advance:
             write_typical(model.directory, measure_typical(model, images, rows, progress=advance), model)
-        write_latents(model.directory, table)
+        change_latents(model.directory, model.latents, measured)
 
     def training(self, kind: str) -> Dataset:
         """What models of `sprites`, `people` or `faces` learn from."""

@@ -19,6 +19,7 @@ from pellucid.reproduction.plan import recipes, subject_of
 from pellucid.reproduction.settings import Settings, keep_settings
 from pellucid.reproduction.storage import read_part, write_part
 from pellucid.reproduction.watching import SILENT, Watch
+from pellucid.storage.writing import locked_folder
 
 PAGE, RESULTS = "report.html", "results.json"
 
@@ -93,17 +94,25 @@ def reproduce(
         ConfigError: If there is no such part, or `out` was begun with other settings.
         DataError: If the images are missing, or too few.
         TrainingError: If a training diverges.
+        BusyError: If another program works on `out`.
         KeyboardInterrupt: If it is stopped.
     """
     chosen = parts_named(tuple(CATALOGUE) if parts is None else parts)
+    with locked_folder(out):
+        return _reproduce(Context(out, settings, watch=watch, device=device), chosen)
+
+
+def _reproduce(context: Context, chosen: Sequence[str]) -> Reproduction:
+    out, settings = context.out, context.settings
     keep_settings(out, settings)
     finished = {name: part for name in CATALOGUE if (part := read_part(out, name)) is not None}
-    context = Context(out, settings, watch=watch, device=device)
     for name in chosen:
         if name in finished:
             continue
         entry = CATALOGUE[name]
-        watch.say(f"{numbered(entry.figures) or 'After Fig 10'}: {entry.title[0].lower()}{entry.title[1:]}")
+        context.watch.say(
+            f"{numbered(entry.figures) or 'After Fig 10'}: {entry.title[0].lower()}{entry.title[1:]}"
+        )
         part = entry.make(context)
         write_part(out, part)
         finished[name] = part

@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.data.images import printable
 from pellucid.errors import ConfigError, RunError
 from pellucid.model.sealed import read_sealed, write_sealed
+from pellucid.storage.writing import LOCK
 
 SETTINGS = "settings.json"
 _WORDS = {"data": "--data", "minutes": "--minutes", "seed": "--seed", "images_sha256": "the images in --data"}
@@ -59,13 +60,17 @@ class Settings:
 def keep_settings(out: Path, settings: Settings) -> None:
     """Write the settings into the report's folder, or compare them with those that it was begun with.
 
+    Args:
+        out: A folder that is there.
+        settings: What is wanted now.
+
     Raises:
         ConfigError: If it was begun with others, naming what differs; or if it holds something else.
         RunError: If they are damaged.
     """
     now: dict[str, Any] = asdict(settings)
     if not (out / SETTINGS).exists():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if any(file.name != LOCK for file in out.iterdir()):
             raise ConfigError(
                 f"{printable(out)}: expected a new folder or a reproduction to go on with, got something "
                 "else. Choose another --out."

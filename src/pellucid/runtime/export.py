@@ -30,6 +30,7 @@ from pellucid.objective.reconstruction import LOSSES
 from pellucid.runtime.fingerprint import run_fingerprint
 from pellucid.runtime.graphs import DECODER, ENCODER, DecoderGraph, DetectorGraph, EncoderGraph, in_unit_range
 from pellucid.runtime.session import DETECTOR, FORMAT, RECORD, VERSION, open_session
+from pellucid.storage.writing import locked_folder, remove_abandoned
 
 KEY = "pellucid"
 _STEPS = ("normal", "p_value")  # as right as the score is, but it may lie at a step
@@ -65,9 +66,15 @@ def export(model: Model, table: LatentTable, detector: Detector | None, folder: 
     Raises:
         MissingExtraError: If onnx, onnxscript or onnxruntime is not installed.
         RunError: If ONNX Runtime's answers are further than 1e-5 from PyTorch's; nothing is then written.
+        BusyError: If another program exports into the folder.
         OSError: If it cannot be written.
     """
     _needs_packages()
+    with locked_folder(folder):
+        return _export(model, table, detector, folder)
+
+
+def _export(model: Model, table: LatentTable, detector: Detector | None, folder: Path) -> Exported:
     vae, pixels = model.vae.cpu(), _pictures(model)
     graphs: dict[str, tuple[nn.Module, str, Sequence[str], Tensor]] = {
         "encoder.onnx": (EncoderGraph(vae), "pixels", ENCODER, pixels),
@@ -83,6 +90,7 @@ def export(model: Model, table: LatentTable, detector: Detector | None, folder: 
         differences[name] = _check(contents[name], name, graph, given, outputs, examples)
     vae.to(model.device)
     for name, content in contents.items():
+        remove_abandoned(folder / name)
         write_file(folder / name, content)
     record = {
         "format": FORMAT,

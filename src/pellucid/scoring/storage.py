@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ FORMAT, VERSION = "pellucid-scoring", 2
 PLAN = "plan.json"
 _MAX_PART_BYTES = 1 << 30
 _FILE = re.compile("([0-9]{8})-([0-9a-f]{16})[.]safetensors")
+_ABANDONED = re.compile("[.].+[.][0-9a-f]{16}[.]part")
 
 
 def packed(features: Features) -> bytes:
@@ -59,10 +59,11 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 class Parts:
-    """A folder of scored parts.
+    """A folder of scored parts, of which only one program at a time may make use.
 
     Args:
-        folder: Made if it is not there.
+        folder: Made if it is not there. Files that a killed writer left in it are removed; so are parts
+            without a plan, of which nobody can say any more what they belong to.
         plan: What is scored with what, by what people call it: parts of another plan are not mixed in.
         count: How many parts there are.
 
@@ -84,12 +85,16 @@ class Parts:
                     f"{printable(folder)}: holds parts of another scoring, which "
                     f"{_difference(found, record)}. Delete the folder, or choose another file to write."
                 )
-        elif folder.exists() and any(folder.iterdir()):
+        elif folder.exists() and any(not _ours(file) for file in folder.iterdir()):
             raise ConfigError(
                 f"{printable(folder)}: expected a folder of parts. Choose another file to write."
             )
         else:
+            self._clear()
             write_sealed(folder / PLAN, record)
+        for file in folder.iterdir():
+            if _ABANDONED.fullmatch(file.name):
+                file.unlink()
 
     def done(self) -> set[int]:
         """The numbers of the parts that are there and whole."""
@@ -115,8 +120,16 @@ class Parts:
         return unpacked(content)
 
     def remove(self) -> None:
-        """Delete all, once the table is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete all, once the table is written; the plan last, so that it can be repeated after a kill."""
+        self._clear()
+        (self.folder / PLAN).unlink(missing_ok=True)
+        with suppress(OSError):  # something of somebody else's is in it
+            self.folder.rmdir()
+
+    def _clear(self) -> None:
+        for file in self.folder.glob("*"):
+            if _ours(file):
+                file.unlink()
 
     def _content(self, number: int) -> bytes | None:
         for file in sorted(self.folder.glob(f"{number:08d}-*.safetensors")):
@@ -126,3 +139,7 @@ class Parts:
                 if match and hashlib.sha256(content).hexdigest()[:16] == match[2]:
                     return content
         return None
+
+
+def _ours(file: Path) -> bool:
+    return bool(_FILE.fullmatch(file.name) or _ABANDONED.fullmatch(file.name))

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.features import Features
 from pellucid.data.images import printable
 from pellucid.errors import ConfigError, MissingExtraError
+from pellucid.storage.writing import replacing
 
 FORMATS = (".csv", ".npz", ".parquet")
 SCORES = ("score", "probability", "p_value")
@@ -83,17 +82,8 @@ def writing_table(path: Path, columns: Sequence[str], *, judged: bool = False) -
         raise ConfigError(
             f"{printable(path)}: expected a name that ends in {', '.join(FORMATS)}. Choose one of them."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as file:
-            with writer(file, columns, judged) as add:
-                yield add
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file, writer(file, columns, judged) as add:
+        yield add
 
 
 @contextmanager

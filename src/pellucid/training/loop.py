@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.trained_here import remember_training
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.architecture import Architecture
-from pellucid.model.directory import CONFIG, ModelConfig, save_model
+from pellucid.model.directory import CONFIG, WEIGHTS, ModelConfig, save_model
 from pellucid.model.inside import inside
 from pellucid.model.posterior import Posterior
 from pellucid.model.predictor import Model, load, resolve_device
@@ -26,8 +27,9 @@ from pellucid.objective.factor_vae import Adversary
 from pellucid.objective.kl import ACTIVE_KL, kl
 from pellucid.objective.objectives import loss_terms
 from pellucid.objective.reconstruction import training_loss
+from pellucid.storage.writing import locked_folder, remove_abandoned
 from pellucid.training.alignment import ALIGN_IMAGES, align
-from pellucid.training.card import write_card
+from pellucid.training.card import CARD, write_card
 from pellucid.training.checkpoint import (
     CHECKPOINT,
     Learners,
@@ -50,7 +52,7 @@ from pellucid.training.memory import keep_freed_memory
 from pellucid.training.metrics_log import METRICS, append_metrics, cut_metrics
 from pellucid.training.pace import Clock, Meter, passes
 from pellucid.training.precision import resolve_precision
-from pellucid.training.preview import write_preview
+from pellucid.training.preview import PREVIEW, write_preview
 from pellucid.training.sampler import Sampler, generator_for
 
 _VALIDATION_IMAGES = 1000
@@ -362,13 +364,28 @@ def refuse_existing_run(run: Path) -> None:
         raise ConfigError(f"{run}: expected a folder to write, but {there} is a file. Choose another --out.")
 
 
-def _create(run: Path) -> None:
-    try:
-        (run / "training").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{run}: cannot be created ({error.strerror or error}). Choose another --out."
-        ) from error
+@contextmanager
+def writing_run(run: Path, *, resume: bool) -> Iterator[None]:
+    """Be the only one who trains into a run directory; a new one is made, and removed if it stays empty.
+
+    Raises:
+        ConfigError: If a new one is wanted, but `run` holds one; if it cannot be written.
+        BusyError: If another program trains into it.
+    """
+    if not resume:
+        refuse_existing_run(run)  # before anything is made
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked_folder(run))
+        except OSError as error:
+            raise ConfigError(
+                f"{run}: cannot be written ({error.strerror or error}). Choose another --out."
+            ) from error
+        if not resume:
+            refuse_existing_run(run)  # another program may have been quicker
+        for name in (CONFIG, WEIGHTS, CARD, METRICS, CHECKPOINT, PREVIEW):
+            remove_abandoned(inside(run, name))
+        yield
 
 
 def train(
@@ -404,14 +421,19 @@ def train(
         ConfigError: If settings contradict each other, the data, or the run to resume.
         RunError: If there is nothing to resume from, or it is damaged.
         TrainingError: If training diverges, or a checkpoint cannot be written, or another process fails.
+        BusyError: If another program trains into `run`.
     """
     run = Path(run)
-    with processes.together():
-        if not resume and processes.leads:
-            refuse_existing_run(run)
-        trainer = _Trainer(dataset, architecture, config, run, device, command, processes)
-        if not resume and processes.leads:
-            _create(run)
+    with ExitStack() as held:
+        with processes.together():
+            if processes.leads:
+                held.enter_context(writing_run(run, resume=resume))
+            trainer = _Trainer(dataset, architecture, config, run, device, command, processes)
+        return _train(trainer, resume, on_progress)
+
+
+def _train(trainer: _Trainer, resume: bool, on_progress: Callable[[Progress], None] | None) -> Trained:
+    config, processes = trainer.config, trainer.processes
     if trainer.device.type == "cpu":
         keep_freed_memory()
     position = trainer.start(resume)
