@@ -26,12 +26,20 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
         out: Where the run and the figures go; an earlier demo there is replaced.
         minutes: Minutes of training.
     """
+    from pellucid.storage.writing import locked_folder
+
+    with locked_folder(out):
+        _demo(out, minutes)
+
+
+def _demo(out: Path, minutes: float) -> None:
     import shutil
 
     from pellucid.data.store import open_dataset
     from pellucid.latents.traverse import traverse_latents, traverse_seeds
     from pellucid.model.inside import inside
     from pellucid.report.figures import save_traversal
+    from pellucid.storage.writing import locked_folder
     from pellucid.training.defaults import settings_for
     from pellucid.training.loop import train as run_training
 
@@ -42,7 +50,8 @@ def demo(*, out: Path = Path("demo"), minutes: float = 4.0) -> None:
     dataset = open_dataset("people", limit=_TRAINED_ON)
     config, architecture = settings_for(dataset, objective="beta-tcvae", minutes=minutes)
     if run.exists():
-        shutil.rmtree(run)
+        with locked_folder(run):  # nobody is training into it
+            shutil.rmtree(run)
     run.mkdir(parents=True)
     mark.touch()
     say(f"Training a beta-TCVAE on {dataset.description} for {minutes:g} minutes.")

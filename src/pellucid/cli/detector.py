@@ -64,9 +64,10 @@ def detector(
     """
     from pellucid.anomaly.detector import Detector
     from pellucid.anomaly.features import joined, measure
-    from pellucid.anomaly.storage import save_detector
+    from pellucid.anomaly.storage import DETECTOR, save_detector
     from pellucid.model.inside import inside
     from pellucid.model.predictor import load
+    from pellucid.storage.writing import locked
 
     if splits < 0:
         raise ConfigError(f"--splits: expected 0 or more, got {splits}. The paper takes 100.")
@@ -92,14 +93,15 @@ def detector(
     figures: list[Path] = []
     if others is not None:
         about["anomalous"] = f"{len(others):,} of {unusual.description}"
-    save_detector(fitted, run, about)  # what follows may be stopped without losing it
-    if others is not None and splits:
-        pictures = _pictures((usual, rows), (unusual, strange))
-        studied = _study(model, fitted, known, others, pictures, crops, splits, trust_data)
-        about["study"] = studied.summary()
-        with spinner("drawing figures"):
-            figures = _draw(folder, model, fitted, studied, joined([known, others]), pictures)
-    save_detector(fitted, run, about)
+    with locked(run / DETECTOR):  # figures and detector are of the same command
+        save_detector(fitted, run, about)  # what follows may be stopped without losing it
+        if others is not None and splits:
+            pictures = _pictures((usual, rows), (unusual, strange))
+            studied = _study(model, fitted, known, others, pictures, crops, splits, trust_data)
+            about["study"] = studied.summary()
+            with spinner("drawing figures"):
+                figures = _draw(folder, model, fitted, studied, joined([known, others]), pictures)
+        save_detector(fitted, run, about)
     assert fitted.fitted is not None
     record = {
         "columns": list(fitted.fitted.columns),
