@@ -437,7 +437,7 @@ def _train(trainer: _Trainer, resume: bool, on_progress: Callable[[Progress], No
     if trainer.device.type == "cpu":
         keep_freed_memory()
     position = trainer.start(resume)
-    processes.first(remember_training, dataset)
+    processes.first(remember_training, trainer.dataset)
     clock = Clock(config.most_steps(len(trainer.rows)), config.minutes, position.seconds)
     meter, step, seconds, saved = Meter(), position.step, position.seconds, position.seconds
     fraction, stop = clock.fraction(step, seconds), False
