@@ -172,7 +172,7 @@ def test_of_two_scorings_into_one_table_both_or_one_give_the_whole(judging: Path
         judging,
         "people",
         "--limit",
-        1200,
+        600,
         "--out",
         out,
         "--workers",
