@@ -10,9 +10,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -131,7 +131,7 @@ def read_settings(run: Path) -> dict[str, Any]:
     return settings
 
 
-def _metadata(file: BinaryIO) -> dict[str, Any]:
+def _metadata(file: BufferedIOBase) -> dict[str, Any]:
     """The texts in the header of a safetensors file."""
     length = int.from_bytes(file.read(8), "little")
     if length > _MAX_HEADER_BYTES:
