@@ -38,6 +38,7 @@ def reproduce(
         json: Print all numbers and claims as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
+    from pellucid.data.paths import expanded
     from pellucid.reproduction.catalogue import parts_named
     from pellucid.reproduction.material import names_sha256
     from pellucid.reproduction.reproduce import reproduce as run_reproduction
@@ -45,9 +46,9 @@ def reproduce(
     from pellucid.reproduction.watching import Watch
 
     chosen = None if parts is None else parts_named([name.strip() for name in parts.split(",")])
-    if data is not None and not data.is_dir():
+    root = None if data is None else expanded(data).resolve()
+    if root is not None and not root.is_dir():
         raise DataError(f"{data}: expected a folder with celeba and nonfaces. Check --data.")
-    root = None if data is None else data.expanduser().resolve()
     settings = Settings(
         data=None if root is None else str(root),
         images_sha256=None if root is None else names_sha256(root),

@@ -11,7 +11,7 @@ from pellucid.data.builtin import BUILTIN, open_builtin
 from pellucid.data.cache import Cached, Progress, cached
 from pellucid.data.dataset import TEST, TRAIN, VALIDATION, Dataset, balanced, name_positions, row_positions
 from pellucid.data.images import Crop, Preprocessing
-from pellucid.data.paths import cache_folder
+from pellucid.data.paths import cache_folder, expanded
 from pellucid.data.source import RowNames, Source
 from pellucid.data.sources import find_source
 from pellucid.errors import ConfigError
@@ -65,11 +65,11 @@ def open_dataset(
             )
         return open_builtin(str(data), size=size, channels=channels, crop=crop, skip=skip, limit=limit)
     preprocessing = Preprocessing(size, 3 if channels is None else channels, crop or "center")
-    source = find_source(Path(data).expanduser(), skip=skip, limit=limit)
+    source = find_source(expanded(data), skip=skip, limit=limit)
     preprocessing = replace(preprocessing, channels=channels or source.channels, crop=crop or source.crop)
     stored = cached(source, preprocessing, root=cache or cache_folder(), workers=workers, progress=progress)
     origin: dict[str, str | int | None] = {
-        "source": str(Path(data).expanduser().resolve()),
+        "source": str(expanded(data).resolve()),
         "skip": skip,
         "limit": limit,
     }

@@ -15,12 +15,13 @@ from typing import Any
 from pellucid.data.dataset import Dataset
 from pellucid.data.images import Preprocessing
 from pellucid.data.paths import cache_folder
+from pellucid.errors import ConfigError
 
 
 def remember_training(dataset: Dataset) -> None:
     """Note that a training on these images was started here; where nothing can be written, nothing is."""
-    mark = _mark({**dataset.origin, "fingerprint": dataset.fingerprint}, dataset.preprocessing)
-    with suppress(OSError):
+    with suppress(OSError, ConfigError):
+        mark = _mark({**dataset.origin, "fingerprint": dataset.fingerprint}, dataset.preprocessing)
         mark.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark.parent.mkdir(mode=0o700, exist_ok=True)
         mark.touch(mode=0o600)
@@ -33,7 +34,7 @@ def trained_here(data: Mapping[str, Any], preprocessing: Preprocessing) -> bool:
         data: What a run's config says of them: `source`, `skip`, `limit` and `fingerprint`.
         preprocessing: The run's.
     """
-    with suppress(OSError):
+    with suppress(OSError, ConfigError):
         return _mark(data, preprocessing).is_file()
     return False
 

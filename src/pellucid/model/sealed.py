@@ -16,7 +16,8 @@ SEAL = "sha256"
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")  # bytes of a path that are no UTF-8 are lone surrogates
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -28,7 +29,9 @@ def write_file(path: Path, content: bytes) -> None:
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` as JSON with the sha256 of its canonical form under the key "sha256"."""
     sealed = {**content, SEAL: hashlib.sha256(_canonical(content)).hexdigest()}
-    write_file(path, (json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A lone surrogate becomes \udcff, which in JSON is an escape for that very character.
+    write_file(path, text.encode("utf-8", "backslashreplace"))
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def write_report(
         The path of the report.
     """
     path = run / REPORT
-    write_file(path, render_report(run.resolve().name, model, table, cards, dataset, metrics).encode())
+    page = render_report(run.resolve().name, model, table, cards, dataset, metrics)
+    write_file(path, page.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
     return path
 
 

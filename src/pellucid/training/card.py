@@ -50,7 +50,7 @@ The latents are what helped to rebuild these images. A name on a latent is a rea
 correlations, not a proof of cause; on images of another kind it may mean nothing. Whatever is unfair in
 the images is in the model.
 """
-    write_file(run / CARD, text.encode())
+    write_file(run / CARD, text.encode("utf-8", "backslashreplace"))
 
 
 def _plain(text: str) -> str:
