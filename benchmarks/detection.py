@@ -17,8 +17,9 @@ from sklearn.preprocessing import StandardScaler
 import pellucid
 from pellucid.anomaly.baselines import pca_features
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.evaluation import evaluate, groups_of
+from pellucid.anomaly.evaluation import evaluate
 from pellucid.anomaly.features import Features, columns_of, measure
+from pellucid.anomaly.grouping import groups_of
 from pellucid.anomaly.texture import TEXTURE
 
 CHOICES = ("losses", "losses+texture", "losses+latents", "losses+texture+latents")

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from pellucid.anomaly.calibration import MOST_PUT_ASIDE, p_values, platt, put_aside
+from pellucid.anomaly.calibration import MOST_PUT_ASIDE, CalibrationScores, groups_kept, platt, put_aside
 
 
 def test_the_split_is_stratified_and_has_no_image_twice() -> None:
@@ -15,17 +15,39 @@ def test_the_split_is_stratified_and_has_no_image_twice() -> None:
     assert sorted([*fitted, *aside]) == list(range(440))
 
 
-def test_a_class_too_small_to_split_is_in_both_parts() -> None:
-    classes = np.repeat([0, 1], [7, 400])
-    fitted, aside = put_aside(classes, 0.25, 0)
-    assert set(range(7)) <= set(fitted) & set(aside)
-    assert np.bincount(classes[aside]).tolist() == [7, 100]
+@pytest.mark.parametrize(
+    ("images", "share", "kept"), [(2, 0.25, 1), (7, 0.25, 2), (10, 0.01, 1), (10, 0.99, 9)]
+)
+def test_a_small_class_is_divided_too(images: int, share: float, kept: int) -> None:
+    classes = np.repeat([0, 1], [images, 400])
+    fitted, aside = put_aside(classes, share, 0)
+    assert (classes[aside] == 0).sum() == kept
+    assert not set(fitted) & set(aside)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.95])
-def test_parts_of_fewer_than_two_are_not_made(share: float) -> None:
-    fitted, aside = put_aside(np.zeros(10, np.int64), share, 0)
-    assert fitted.tolist() == aside.tolist() == list(range(10))
+def test_a_class_of_one_group_is_refused() -> None:
+    classes = np.repeat([0, 1], [5, 40])
+    with pytest.raises(ValueError, match="2 groups or more, .* got 1 of a class"):
+        put_aside(classes, 0.25, 0, np.repeat([0, 1, 2], [5, 20, 20]))
+
+
+def test_no_group_is_on_both_sides_and_every_kind_of_group_gives_its_share() -> None:
+    random = np.random.default_rng(0)
+    groups = random.integers(0, 60, 900)
+    classes = np.where(groups < 20, 0, np.where(groups < 40, 1, random.integers(0, 2, 900)))
+    fitted, aside = put_aside(classes, 0.25, 0, groups)
+    assert not set(groups[fitted]) & set(groups[aside])
+    assert sorted([*fitted, *aside]) == list(range(900))
+    assert np.bincount(np.unique(groups[aside]) // 20).tolist() == [5, 5, 5]
+    assert groups_kept(classes, 0.25, groups) == [10, 10]
+
+
+def test_of_many_images_in_few_groups_every_group_gives_as_many() -> None:
+    groups = np.repeat(np.arange(8), 30_000)
+    fitted, aside = put_aside(np.zeros(240_000, np.int64), 0.25, 0, groups)
+    assert np.bincount(groups[aside]).max() == MOST_PUT_ASIDE // 2
+    assert len(aside) == MOST_PUT_ASIDE
+    assert len(fitted) == 180_000
 
 
 def test_of_a_large_class_a_bounded_number_is_put_aside() -> None:
@@ -43,13 +65,47 @@ def test_p_values_count_the_scores_at_most_as_high() -> None:
     normal = np.array([1.0, 2.0, 2.0, 4.0])
     scores = np.array([0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0])
     counted = [(1 + sum(other <= score for other in normal)) / 5 for score in scores]
-    assert p_values(scores, normal).tolist() == counted
+    assert CalibrationScores.of(normal[::-1]).p_values(scores).tolist() == counted
 
 
 def test_p_values_of_a_normal_image_are_uniform_by_enumeration() -> None:
     scores = np.random.default_rng(0).normal(size=50)
-    every = [p_values(scores[image : image + 1], np.sort(np.delete(scores, image)))[0] for image in range(50)]
+    every = [
+        CalibrationScores.of(np.delete(scores, image)).p_values(scores[image : image + 1])[0]
+        for image in range(50)
+    ]
     assert sorted(every) == pytest.approx(np.arange(1, 51) / 50)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_p_values_of_an_image_of_a_new_group_keep_their_promise_by_enumeration(ties: bool) -> None:
+    # any of the groups may be the new one, and any of its images the new image
+    random = np.random.default_rng(1)
+    groups = np.repeat(np.arange(20), random.integers(1, 12, 20))
+    scores = 3 * random.normal(size=20)[groups] + random.normal(size=len(groups))
+    scores = scores.round() if ties else scores
+    found = np.empty(len(groups))
+    for new in range(20):
+        known = CalibrationScores.of(scores[groups != new], groups[groups != new])
+        assert known.groups == 19
+        assert known.min_p_value == 1 / 20
+        found[groups == new] = known.p_values(scores[groups == new])
+    for level in np.arange(1, 20) / 20:
+        flagged = [(found[groups == new] <= level + 1e-12).mean() for new in range(20)]
+        assert np.mean(flagged) <= level + 1e-12
+
+
+def test_without_groups_the_same_images_would_break_the_promise() -> None:
+    random = np.random.default_rng(2)
+    groups = np.repeat(np.arange(20), 10)
+    scores = 3 * random.normal(size=20)[groups] + 0.1 * random.normal(size=200)
+    flagged = [
+        (CalibrationScores.of(scores[groups != new]).p_values(scores[groups == new]) <= 0.01).mean()
+        for new in range(20)
+    ]
+    assert np.mean(flagged) == pytest.approx(
+        0.05, abs=0.005
+    )  # that of the lowest group, five times too often
 
 
 def test_platt_is_scikit_learns_regression_on_smoothed_targets() -> None:

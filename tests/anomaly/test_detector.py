@@ -122,7 +122,7 @@ def test_the_maps_are_the_differences_that_the_losses_average(detector: Detector
 def test_normal_images_alone_give_a_gaussian_on_losses_and_texture(
     blank_model: Model, smooth: Tensor, noisy: Tensor
 ) -> None:
-    detector = Detector(blank_model).fit(smooth)
+    detector = Detector(blank_model, threshold="false-alarm=0.1").fit(smooth)
     assert detector.fitted is not None
     assert isinstance(detector.fitted.estimator, GaussianDetector)
     assert detector.fitted.columns == (*reconstruction_losses(smooth[:1], smooth[:1]), *TEXTURE)
@@ -130,9 +130,38 @@ def test_normal_images_alone_give_a_gaussian_on_losses_and_texture(
     explained = detector.explain(noisy[0])[0]
     assert explained.probability is None
     assert explained.counterfactual is None
-    assert sum(part.contribution for part in explained.contributions) == pytest.approx(explained.score)
+    total = explained.base + sum(part.contribution for part in explained.contributions)
+    assert total == pytest.approx(explained.score)
     with pytest.raises(ConfigError, match="p_values"):
         detector.predict_proba(noisy)
+
+
+def test_reasons_begin_at_what_normal_images_have_on_average(blank_model: Model, smooth: Tensor) -> None:
+    detector = Detector(blank_model, threshold="false-alarm=0.1").fit(smooth)
+    judged = detector.judge(smooth)
+    assert judged[0].base == pytest.approx(np.mean(detector.score_samples(smooth)))
+    assert judged[0].base < 0  # no image is better than the mean, so the average one is not
+    parts = np.array(
+        [[part.contribution for part in sorted(v.contributions, key=lambda p: p.column)] for v in judged]
+    )
+    assert parts.mean(axis=0) == pytest.approx(np.zeros(parts.shape[1]), abs=1e-9)
+    assert (parts.sum(axis=1) > 0).mean() > 0.5  # most are more normal than that, which few odd ones lower
+
+
+def test_groups_of_both_kinds_reach_the_calibration(
+    blank_model: Model, smooth: Tensor, noisy: Tensor
+) -> None:
+    alike, others = np.arange(60) // 5, np.arange(40) // 4 + 100
+    detector = Detector(blank_model).fit(smooth, noisy, groups=alike, anomalous_groups=others)
+    assert detector.fitted is not None
+    kept = detector.fitted.estimator.calibration_scores_
+    assert (kept.groups, len(kept.scores)) == (3, 15)
+    with pytest.raises(DataError, match='"false-alarm=0.05" needs 19 groups of normal images .* has 3 '):
+        Detector(blank_model).fit(smooth, groups=alike)
+    with pytest.raises(DataError, match="one label for each of 60 images, got 59"):
+        Detector(blank_model).fit(smooth, noisy, groups=alike[1:])
+    with pytest.raises(DataError, match="one label for each of 40 images, got 2"):
+        Detector(blank_model).fit(smooth, noisy, anomalous_groups=["a", "b"])
 
 
 def test_inactive_latents_take_no_part_unless_they_are_named(

@@ -18,7 +18,6 @@ from pellucid.anomaly.evaluation import (
     chance_level,
     evaluate,
     extremes,
-    groups_of,
     subsample,
     within_texture,
 )
@@ -249,12 +248,6 @@ def test_bins_and_texture_that_make_no_sense_are_refused(values: np.ndarray, nor
         within_texture(values, normal, np.ones(200), columns=COLUMNS, bins=0)
     with pytest.raises(DataError, match="texture"):
         within_texture(values, normal, np.full(200, np.nan), columns=COLUMNS)
-
-
-def test_crops_of_one_picture_are_one_group() -> None:
-    groups = groups_of(["coco_1_0.jpg", "coco_1_1.jpg", "coco_2_0.jpg", "alone.jpg"])
-    assert groups[0] == groups[1]
-    assert len(set(groups.tolist())) == 3
 
 
 def test_a_subsample_keeps_every_normal_image(normal: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from pellucid.anomaly.calibration import put_aside
 from pellucid.anomaly.gaussian import MOST_COLUMNS, GaussianDetector
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, DataError
 
 MIXING = np.array([[1, 0.8, 0, 0], [0, 0.6, 0, 0], [0, 0, 50, 0.02], [0, 0, 0, 0.01]])
 
@@ -34,7 +34,8 @@ def fresh() -> np.ndarray:
 
 
 def test_scikit_learns_estimator_checks_pass() -> None:
-    check_estimator(GaussianDetector(), on_skip=None)
+    # with a promise that their few images can keep
+    check_estimator(GaussianDetector(threshold="false-alarm=0.5"), on_skip=None)
 
 
 def test_the_score_is_scipys_log_density_but_for_a_constant(
@@ -77,8 +78,9 @@ def test_contributions_of_two_correlated_columns_follow_the_closed_form() -> Non
 
 def test_a_column_that_goes_with_no_other_is_scored_by_itself() -> None:
     signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T.astype(float)
-    # every part has less than 2 of these 8 unless nothing is put aside, so all 8 are fitted
-    detector = GaussianDetector(calibration=0.1).fit(signs * [1, 10, 0.1])
+    # twice the same 8, as two groups, so that one of them is fitted
+    twice, groups = np.tile(signs * [1, 10, 0.1], (2, 1)), np.repeat([0, 1], 8)
+    detector = GaussianDetector(threshold="false-alarm=0.5").fit(twice, groups=groups)
     assert detector.contributions(np.array([[2.0, 10, 0.3]])) == pytest.approx(np.array([[-2, -0.5, -4.5]]))
 
 
@@ -106,13 +108,13 @@ def test_a_constant_column_counts_in_its_own_unit_and_leaves_the_others_alone() 
 
 
 def test_columns_that_are_all_constant_give_the_plain_distance() -> None:
-    detector = GaussianDetector().fit(np.ones((50, 2)))
+    detector = GaussianDetector(threshold="false-alarm=0.1").fit(np.ones((50, 2)))
     assert detector.score_samples(np.array([[1.0, 1], [4, 5]])) == pytest.approx([0, -12.5])
 
 
 def test_a_column_that_is_there_twice_has_no_flatter_direction_than_a_millionth() -> None:
     signs = np.tile([[1.0, 1.0], [-1.0, -1.0]], (20, 1))
-    detector = GaussianDetector(calibration=0.01).fit(signs)
+    detector = GaussianDetector(threshold="false-alarm=0.5").fit(signs, groups=np.arange(40) // 2)
     assert np.linalg.eigvalsh(detector.whitening_) == pytest.approx([2**-0.5, 1e3 * 2**-0.5], rel=0.1)
     assert detector.score_samples(np.array([[1.0, 1.0]])) == pytest.approx(-0.5, rel=0.1)
 
@@ -153,6 +155,31 @@ def test_it_clones_and_sits_in_a_pipeline() -> None:
     assert piped.score_samples(values) == pytest.approx(clone(detector).fit(values).score_samples(values))
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_rate_is_kept_for_crops_of_new_images_if_their_groups_are_told(alike: bool) -> None:
+    """Ten crops of each of 40 images, which differ in 12 columns far more than its crops do."""
+    rates = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        images = random.normal(size=(240, 12))
+        crops = images.repeat(10, axis=0) + 0.2 * random.normal(size=(2400, 12))
+        groups = np.repeat(np.arange(40), 10) if alike else None
+        detector = GaussianDetector(threshold="false-alarm=0.2").fit(crops[:400], groups=groups)
+        rates.append((detector.predict(crops[400:]) == -1).mean())
+    if alike:
+        assert np.mean(rates) == pytest.approx(0.16, abs=0.04)  # promised is at most .2: 2 of 11 groups, .18
+    else:
+        assert np.mean(rates) > 0.4
+
+
+def test_a_rate_that_the_images_cannot_promise_is_refused_and_the_nearest_is_offered() -> None:
+    with pytest.raises(
+        DataError, match=r'needs 99 normal images .* has 10 .* Give 396 in all, .*"false-alarm=0.091"'
+    ):
+        GaussianDetector(threshold="false-alarm=0.01").fit(draw(40))
+    assert len(GaussianDetector(threshold="false-alarm=0.01").fit(draw(396)).calibration_scores_.scores) == 99
+
+
 @pytest.mark.parametrize("rule", ["even", "f1", "recall=0.95", "best"])
 def test_rules_that_need_anomalies_are_refused(rule: str) -> None:
     with pytest.raises(ConfigError, match="threshold: expected"):
@@ -176,4 +203,4 @@ def test_it_is_the_same_to_the_last_bit_after_json(fresh: np.ndarray) -> None:
 def test_more_columns_than_a_run_can_keep_are_refused_when_it_is_kept() -> None:
     values = np.random.default_rng(5).normal(size=(8, MOST_COLUMNS + 1))
     with pytest.raises(ConfigError, match=f"at most {MOST_COLUMNS} columns"):
-        GaussianDetector().fit(values).to_record()
+        GaussianDetector(threshold="false-alarm=0.5").fit(values).to_record()

@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from pellucid.anomaly.thresholds import choose, parse
+from pellucid.anomaly import thresholds
+from pellucid.anomaly.calibration import CalibrationScores
+from pellucid.anomaly.thresholds import groups_needed, parse
 from pellucid.errors import ConfigError, DataError
+
+
+def choose(rule: str, normal: np.ndarray, anomalous: np.ndarray | None) -> float:
+    """The threshold where every image is on its own."""
+    found = None if anomalous is None else CalibrationScores.of(anomalous)
+    return thresholds.choose(rule, CalibrationScores.of(normal), found)
 
 
 def draw(seed: int, *, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +42,7 @@ def test_f1_is_the_best_that_scikit_learn_finds(seed: int, ties: bool) -> None:
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("share", ["0.05", "0.5", "0.8", "0.95", "1"])
+@pytest.mark.parametrize("share", ["0.05", "0.5", "0.8", "0.95"])
 def test_recall_is_reached_with_the_fewest_false_alarms(share: str, ties: bool) -> None:
     normal, anomalous = draw(1, ties=ties)
     wanted = min(len(anomalous), ceil(Fraction(share) * (len(anomalous) + 1)))
@@ -49,7 +57,7 @@ def test_recall_is_reached_with_the_fewest_false_alarms(share: str, ties: bool) 
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("share", ["0", "0.01", "0.05", "0.5", "0.99"])
+@pytest.mark.parametrize("share", ["0.02", "0.05", "0.5", "0.99"])
 def test_false_alarms_stay_within_their_share_and_the_most_anomalies_are_found(
     share: str, ties: bool
 ) -> None:
@@ -91,14 +99,77 @@ def test_shares_are_exact_where_floats_are_not() -> None:
     assert choose("false-alarm=0.29", np.arange(1.0, 100), None) == 29
 
 
-def test_too_few_normal_images_for_the_promise_flag_none_of_them() -> None:
-    normal = np.array([3.0, 1.0, 2.0])
-    assert choose("false-alarm=0.05", normal, None) == 1
+@pytest.mark.parametrize(
+    ("rule", "needed"),
+    [
+        ("false-alarm=0.01", 99),
+        ("false-alarm=0.05", 19),
+        ("false-alarm=0.03", 33),
+        ("false-alarm=0.5", 1),
+        ("recall=0.95", 19),
+        ("recall=0.9", 9),
+        ("recall=0.999", 999),
+        ("f1", 1),
+        ("even", 1),
+    ],
+)
+def test_a_promise_needs_as_many_groups_as_make_so_small_a_p_value(rule: str, needed: int) -> None:
+    assert groups_needed(rule) == needed
+    if "=" not in rule:
+        return
+    name, share = rule.split("=")
+    rarely = Fraction(share) if name == "false-alarm" else 1 - Fraction(share)
+    assert Fraction(1, needed + 1) <= rarely < Fraction(1, needed)
 
 
-def test_too_few_anomalies_for_the_promise_are_all_found() -> None:
-    threshold = choose("recall=0.95", np.array([9.0]), np.array([1.0, 3.0, 2.0]))
-    assert threshold == 6
+@pytest.mark.parametrize("rule", ["false-alarm=0.01", "recall=0.99"])
+def test_a_promise_that_cannot_be_kept_is_refused_with_what_is_needed(rule: str) -> None:
+    scores = np.random.default_rng(5).normal(size=98)
+    kind = "normal" if rule.startswith("false") else "anomalous"
+    with pytest.raises(
+        DataError, match=f"needs 99 {kind} images for calibration, has 98. Give more, or"
+    ) as error:
+        choose(rule, scores, scores)
+    instead = str(error.value).rpartition('choose "')[2].removesuffix('".')
+    assert choose(instead, scores, scores)  # what it offers can be kept
+    assert choose(rule, np.append(scores, 9.0), np.append(scores, 9.0))
+
+
+def test_groups_are_counted_where_there_are_groups() -> None:
+    scores, groups = np.arange(100.0), np.arange(100) // 10
+    known = CalibrationScores.of(scores, groups)
+    with pytest.raises(
+        DataError, match=r"needs 19 groups of normal images .* has 10 \(25% of all\). Give 76"
+    ):
+        thresholds.choose("false-alarm=0.05", known, None, 0.25)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("rule", ["false-alarm=0.1", "false-alarm=0.33", "recall=0.9", "recall=0.62"])
+def test_promises_about_a_new_group_are_kept_by_enumeration(rule: str, ties: bool) -> None:
+    random = np.random.default_rng(6)
+    groups = np.repeat(np.arange(30), random.integers(1, 9, 30))
+    scores = 2 * random.normal(size=30)[groups] + random.normal(size=len(groups))
+    scores = scores.round() if ties else scores
+    others = CalibrationScores.of(random.normal(size=200))
+    below = []
+    for new in range(30):
+        known = CalibrationScores.of(scores[groups != new], groups[groups != new])
+        pair = (known, None) if rule.startswith("false") else (others, known)
+        below.append((scores[groups == new] < thresholds.choose(rule, *pair)).mean())
+    share = float(rule.split("=")[1])
+    spare = share - np.mean(below) if rule.startswith("false") else np.mean(below) - share
+    assert spare >= -1e-12
+    assert spare < (0.3 if ties else 0.07)  # it is not kept by flagging none, or all
+
+
+def test_flagged_is_what_has_a_p_value_of_at_most_the_rate_with_groups_too() -> None:
+    random = np.random.default_rng(7)
+    groups = np.repeat(np.arange(40), random.integers(1, 9, 40))
+    known = CalibrationScores.of(random.normal(size=len(groups)).round(1), groups)
+    new = random.normal(size=500).round(1)
+    threshold = thresholds.choose("false-alarm=0.13", known, None)
+    assert ((new < threshold) == (known.p_values(new) <= 0.13)).all()
 
 
 @pytest.mark.parametrize("rule", ["f1", "recall=0.5"])
@@ -134,6 +205,8 @@ def test_neighbouring_floats_and_huge_ones_are_told_apart(scale: float) -> None:
         "recall",
         "recall=",
         "recall=0",
+        "recall=1",
+        "false-alarm=0",
         "recall=1.5",
         "recall=-0.5",
         "recall=nan",

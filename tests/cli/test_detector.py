@@ -50,12 +50,41 @@ def test_without_anomalies_it_knows_normal_images_only(
 ) -> None:
     copy = tmp_path / "edge"
     shutil.copytree(trained, copy)
-    assert run("detector", copy, "--normal", photos) == 0
+    assert run("detector", copy, "--normal", photos) == 2  # the held-out ones of 114 are 12
+    error = capsys.readouterr().err
+    assert '"false-alarm=0.05" needs 19 normal images for calibration, has' in error
+    assert "Give 76 in all" in error
+    assert run("detector", copy, "--normal", photos, "--threshold", "false-alarm=0.5") == 0
     capsys.readouterr()
     assert run("detect", copy, photos / "000.png", "--json") == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert record["probability"] is None
     assert 0 < record["p_value"] <= 1
+
+
+def test_groups_come_from_folders_names_or_attributes(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = tmp_path / "videos"
+    for number, picture in enumerate(sorted(photos.glob("*.png"))):
+        frame = videos / f"video{number // 6}" / f"{number % 6}.png"
+        frame.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, frame)
+    record = "--groups", "folder", "--anomalous-groups", "none", "--json"
+    capsys.readouterr()
+    assert (
+        run("detector", taught, "--normal", videos, *SCENES, *record, "--threshold", "false-alarm=0.2") == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    kept = told["calibration"]
+    assert (kept["groups"], kept["min_p_value"]) == (5, pytest.approx(1 / 6))
+    assert 25 <= kept["normal_images"] <= 30  # six frames a video, some of them damaged
+    assert (
+        run("detector", taught, "--normal", videos, *SCENES, *record, "--threshold", "false-alarm=0.1") == 2
+    )
+    assert "needs 9 groups of normal images for calibration, has 5" in capsys.readouterr().err
+    assert run("detector", taught, "--normal", videos, *SCENES, "--groups", "camera") == 2
+    assert "expected one of folder, name, got 'camera'" in capsys.readouterr().err
 
 
 def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(

@@ -57,9 +57,9 @@ def written_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for other in RUNS[1:]:
         shutil.copytree(run, home / other)
-    for folder in ("photos", "more-photos", "incoming"):
+    for folder, count in (("photos", 80), ("more-photos", 80), ("incoming", 24)):
         (home / folder).mkdir()
-        for number, pixels in enumerate(drawn[:24]):
+        for number, pixels in enumerate(drawn[:count]):
             Image.fromarray(pixels).save(home / folder / f"{number:03d}.jpg")
     (home / "incoming" / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
     for name, pixels in zip(PICTURES, drawn, strict=False):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from exported_case import Case
 from untrained_run import make_untrained_run
@@ -22,7 +23,10 @@ def _case(run: Path, *, one_class: bool, **built: object) -> Case:
     pre = model.config.preprocessing
     drawn = [open_dataset(name, size=32, limit=60) for name in ("people", "scenes")]
     normal, strange = (to_float(some.fetch(some.rows("all"))[..., : pre.channels]) for some in drawn)
-    detector = Detector(model).fit(normal, None if one_class else strange)
+    if one_class:
+        detector = Detector(model, threshold="false-alarm=0.1").fit(normal, groups=np.arange(60) * 2 // 3)
+    else:
+        detector = Detector(model).fit(normal, strange)
     save_detector(detector, run)
     return Case(run, model, detector, export(model, detector.table, detector, run / "onnx"))
 

@@ -1,5 +1,7 @@
 """What a detector learns from images put aside: probabilities, p-values, and which images those are."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -10,12 +12,64 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pellucid.anomaly.grouping import numbered, strata
 from pellucid.errors import ConfigError
 
-FEWEST_TO_SPLIT = 8
-FEWEST_IN_A_PART = 2
 MOST_PUT_ASIDE = 20_000
 SMALLEST_SLOPE = 1e-6
+
+
+@dataclass(frozen=True)
+class CalibrationScores:
+    """Scores of the calibration images of one class.
+
+    Every group counts as one, so a promise is made for an image drawn from a new group, whatever images of
+    one group have in common (hierarchical conformal prediction: Lee, Barber & Willett 2023,
+    arXiv:2306.06342). Where every image is a group of its own, that is split-conformal prediction (Vovk et
+    al. 2005, Algorithmic Learning in a Random World, ch. 4).
+
+    Attributes:
+        scores: float64 [image], ascending; higher is more normal.
+        weights: float64 [image], 1 over how many of these images its group has: above 0 to 1.
+    """
+
+    scores: Float64[np.ndarray, " image"]
+    weights: Float64[np.ndarray, " image"]
+
+    @classmethod
+    def of(cls, scores: Float64[np.ndarray, " image"], groups: Any = None) -> "CalibrationScores":
+        """Those of images in any order; `groups` has a label for each, None if each is on its own."""
+        number = numbered(groups, len(scores))
+        order = np.argsort(scores, kind="stable")
+        return cls(scores[order], 1 / np.bincount(number)[number[order]])
+
+    @cached_property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return round(float(self.weights.sum()))
+
+    @cached_property
+    def below(self) -> Float64[np.ndarray, " rank"]:
+        """How many groups the n lowest scores make up, for n from 0 to all images."""
+        return np.concatenate([[0.0], np.cumsum(self.weights)])
+
+    @property
+    def min_p_value(self) -> float:
+        """The smallest p-value that there can be: 1 / (groups + 1)."""
+        return 1 / (self.groups + 1)
+
+    def p_values(self, scores: Float64[np.ndarray, " scored"]) -> Float64[np.ndarray, " scored"]:
+        """How rarely an image of this class is as anomalous as each of these: conformal p-values.
+
+        (1 + the sum over groups of the share of a group's images whose score is at most this one's) / (groups
+        + 1). An image of a new group has a p-value of at most p with probability p at most, whatever the
+        scores' distribution, if the new group and those of the calibration are exchangeable and none of them
+        was fitted on. From 1 / (groups + 1) to 1: ten groups tell nothing below 1/11.
+
+        Args:
+            scores: Higher is more normal.
+        """
+        return (1 + self.below[np.searchsorted(self.scores, scores, side="right")]) / (self.groups + 1)
 
 
 def check_share(calibration: Any) -> None:
@@ -55,46 +109,61 @@ def checked_rows(estimator: Any, X: Any) -> Float64[np.ndarray, "image column"]:
     return checked
 
 
+def groups_kept(
+    classes: Int64[np.ndarray, " image"], share: float, groups: Int64[np.ndarray, " image"]
+) -> list[int]:
+    """How many groups with images of each class `put_aside` keeps; 0 of a class that it cannot divide."""
+    kinds = strata(classes, groups)
+    return [
+        sum(_kept(len(rows), share) for kind, rows in kinds.items() if number in kind)
+        for number in range(classes.max(initial=-1) + 1)
+    ]
+
+
+def _kept(groups: int, share: float) -> int:
+    return min(max(round(share * groups), 1), groups - 1, MOST_PUT_ASIDE)
+
+
 def put_aside(
-    classes: Int64[np.ndarray, " image"], share: float, random_state: Any
+    classes: Int64[np.ndarray, " image"],
+    share: float,
+    random_state: Any,
+    groups: Int64[np.ndarray, " image"] | None = None,
 ) -> tuple[Int64[np.ndarray, " fitted"], Int64[np.ndarray, " calibration"]]:
-    """The rows to fit on and the rows to calibrate on, each with its share of every class, at random.
+    """The rows to fit on and the rows to calibrate on, at random: no group of images has rows in both.
 
-    They have no image in common, but for a class that is too small to split, of fewer than 8 images or
-    with fewer than 2 in one of the parts: all of it is in both, so what is calibrated on it is flattered
-    by the fit. Of a large class at most 20,000 are put aside, since p-values need no finer steps.
+    Of the groups that hold images of the same classes, the share is put aside, at least one group and never
+    the last one. Of a large class at most 20,000 images are put aside, since p-values need no finer steps;
+    where so many would be put aside of groups, each gives as many as leave room for the others.
 
     Args:
-        classes: The class of each image, by number.
-        share: Of the images to put aside.
+        classes: The class of each image, by number from 0 on.
+        share: Of the groups to put aside.
         random_state: A seed, a RandomState, or None for another split every time.
+        groups: The group of each image, by number; None if each is on its own.
+
+    Raises:
+        ValueError: If a class has images in one group only, which cannot be in both parts.
     """
-    chance = check_random_state(random_state)
+    held = np.arange(len(classes)) if groups is None else groups
+    for number, count in enumerate(groups_kept(classes, share, held)):
+        if count < 1:
+            raise ValueError(
+                "expected images of each class in 2 groups or more, to fit on some and calibrate on others, "
+                f"got {len(np.unique(held[classes == number]))} of a class. Give more."
+            )
+    random = check_random_state(random_state)
     fitted, calibration = [], []
-    for number in np.unique(classes):
-        rows = chance.permutation(np.flatnonzero(classes == number))
-        aside = min(round(share * len(rows)), MOST_PUT_ASIDE)
-        small = len(rows) < FEWEST_TO_SPLIT or min(aside, len(rows) - aside) < FEWEST_IN_A_PART
-        fitted.append(rows if small else rows[aside:])
-        calibration.append(rows if small else rows[:aside])
+    for kind in strata(classes, held).values():
+        count = _kept(len(kind), share)
+        most = MOST_PUT_ASIDE // max(count, 1)
+        for place, number in enumerate(random.permutation(len(kind))):
+            rows = kind[number]
+            if place >= count:
+                fitted.append(rows)
+            else:
+                calibration.append(rows if len(rows) <= most else random.permutation(rows)[:most])
     return np.sort(np.concatenate(fitted)), np.sort(np.concatenate(calibration))
-
-
-def p_values(
-    scores: Float64[np.ndarray, " image"], normal: Float64[np.ndarray, " calibration"]
-) -> Float64[np.ndarray, " image"]:
-    """How rarely a normal image is as anomalous as each of these: split-conformal p-values.
-
-    (1 + number of calibration images whose score is at most this one's) / (calibration images + 1). A new
-    normal image has a p-value of at most p with probability p at most, whatever the scores' distribution,
-    if it and the calibration images are exchangeable and none of them was fitted on (Vovk et al. 2005;
-    Bates et al. 2023, arXiv:2104.08279). From 1 / (calibration images + 1) to 1.
-
-    Args:
-        scores: Higher is more normal.
-        normal: Scores of the normal calibration images, ascending.
-    """
-    return (1 + np.searchsorted(normal, scores, side="right")) / (len(normal) + 1)
 
 
 def platt(

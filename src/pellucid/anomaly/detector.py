@@ -22,6 +22,7 @@ from pellucid.anomaly.explanation import (
 )
 from pellucid.anomaly.features import PICTURE_COLUMNS, Features, columns_of, measure, measure_images
 from pellucid.anomaly.gaussian import GaussianDetector
+from pellucid.anomaly.grouping import Labels, joined_groups
 from pellucid.anomaly.logistic import LogisticDetector
 from pellucid.anomaly.verdict import COLUMN_LABELS, Contribution, Verdict
 from pellucid.data.dataset import Dataset
@@ -89,17 +90,15 @@ class Fitted:
 
     @cached_property
     def start(self) -> Float64[np.ndarray, " column"]:
-        """What each column contributes to the score of the average normal image."""
-        if isinstance(self.estimator, GaussianDetector):  # not linear: its scores start from 0
-            return np.zeros(len(self.columns))
+        """What each column contributes to the score of a normal image, on average over the reference."""
         start: Float64[np.ndarray, " column"] = self.estimator.contributions(
-            self.usual.mean(axis=0, keepdims=True)
-        )[0]
+            self.reference.select(self.columns)
+        ).mean(axis=0)
         return start
 
     @property
     def base(self) -> float:
-        """The score of the average normal image."""
+        """The score of a normal image, on average over the reference."""
         intercept = 0.0 if isinstance(self.estimator, GaussianDetector) else float(self.estimator.intercept_)
         return intercept + float(self.start.sum())
 
@@ -127,7 +126,8 @@ class Detector:
             normal images alone `losses+texture`: what is unlike them has latents like theirs, but cannot
             be drawn with these (docs/results.md).
         threshold: How to choose what is anomalous: `f1`, `even`, `recall=0.95`, `false-alarm=0.01`; with
-            normal images alone, `false-alarm=0.05` or another share. None takes the first, or that.
+            normal images alone, `false-alarm=0.05` or another share. None takes the first, or that. A share
+            is a promise, which needs images: `false-alarm=0.05` 19 for calibration, a quarter of all.
         class_weight: Of the logistic regression; "balanced" counts both classes alike.
         strength: Inverse strength of its penalty, scikit-learn's C.
         seed: Decides which images are put aside for the threshold, and which are remembered.
@@ -168,18 +168,31 @@ class Detector:
         decisive(columns or BOTH, self.table)
 
     def fit(
-        self, normal: Examples, anomalous: Examples | None = None, *, pictures: Pictures | None = None
+        self,
+        normal: Examples,
+        anomalous: Examples | None = None,
+        *,
+        groups: Labels | None = None,
+        anomalous_groups: Labels | None = None,
+        pictures: Pictures | None = None,
     ) -> "Detector":
         """Learn what is normal, and what is not if examples are given.
+
+        Thresholds and p-values promise something for new images that are like these. Crops of one image,
+        frames of one video and images of one identity resemble each other more than new ones will resemble
+        them: tell by `groups` which belong together. What is promised then holds for an image of a new group.
 
         Args:
             normal: Normal images, better not those that the model was trained on: their losses are lower.
             anomalous: Anomalous images. None: the detector learns from normal images alone.
+            groups: A label for each normal image, the same for those that belong together; None if each is on
+                its own.
+            anomalous_groups: Likewise for anomalous images. A label may also stand among `groups`.
             pictures: If `normal` are features that were measured before: gives the pictures to remember, by
                 their rows. Without it none are.
 
         Raises:
-            DataError: If there are too few images.
+            DataError: If there are too few images or groups, or not one label for each image.
             ConfigError: If a setting is out of range.
         """
         known, found = self._measured(normal)
@@ -189,12 +202,15 @@ class Detector:
         if len(kept) < 2:
             raise DataError(f"expected at least 2 normal images to learn from, got {len(kept)}. Give more.")
         usual = known.of(kept).select(names)
+        parts = [_readable(groups, known)]
+        estimator: Estimator
         if anomalous is None:
             one_class = GaussianDetector(threshold=self.threshold or ONE_CLASS_RULE, random_state=self.seed)
-            estimator: Estimator = one_class.fit(usual)
+            estimator = one_class.fit(usual, groups=joined_groups(*parts))
         else:
             others = self._measured(anomalous)[0]
             unusual = others.of(others.readable).select(names)
+            parts.append(_readable(anomalous_groups, others))
             if len(unusual) < 2:
                 raise DataError(
                     f"expected at least 2 anomalous images to learn from, got {len(unusual)}. "
@@ -207,7 +223,7 @@ class Detector:
                 random_state=self.seed,
             )
             labels = np.repeat([1, -1], [len(usual), len(unusual)])
-            estimator = two_class.fit(np.concatenate([usual, unusual]), labels)
+            estimator = two_class.fit(np.concatenate([usual, unusual]), labels, joined_groups(*parts))
         self.fitted = Fitted(names, estimator, self._remembered(known, kept, pictures))
         return self
 
@@ -273,7 +289,7 @@ class Detector:
         return isinstance(self._ready().estimator, LogisticDetector)
 
     def p_values(self, images: Examples) -> Float64[np.ndarray, " image"]:
-        """How rarely a normal image looks as little normal: split-conformal, above 0 to 1."""
+        """How rarely an image of a new normal group looks as little normal: conformal, above 0 to 1."""
         return self._ready().estimator.p_values(self._rows(images))
 
     def judge(self, images: Examples) -> tuple[Verdict, ...]:
@@ -421,6 +437,17 @@ def decisive(choice: str | Sequence[str], table: LatentTable) -> tuple[str, ...]
             columns = tuple(name for name in columns if name not in idle) or columns
         chosen |= dict.fromkeys(columns)
     return tuple(chosen)
+
+
+def _readable(groups: Labels | None, features: Features) -> tuple[Labels | None, int]:
+    """The labels of the images that could be read, and how many these are."""
+    kept = np.flatnonzero(features.readable)
+    if groups is not None and len(groups) != len(features):
+        raise DataError(
+            f"groups: expected one label for each of {len(features):,} images, got {len(groups):,}. Give one "
+            "for each."
+        )
+    return (None if groups is None else [str(groups[row]) for row in kept.tolist()]), len(kept)
 
 
 def _quantile(ascending: Float64[np.ndarray, " image"], value: float) -> float:

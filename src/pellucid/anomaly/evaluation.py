@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pellucid.anomaly.features import LOSS_COLUMNS, Features
+from pellucid.anomaly.grouping import numbered, strata
 from pellucid.errors import ConfigError, DataError
 from pellucid.metrics.scale import standardise
 
@@ -335,16 +336,6 @@ def chance_level(images: int, positives: int) -> float:
     return (harmonic + (positives - 1) * (images - harmonic) / (images - 1)) / images
 
 
-def groups_of(names: Sequence[str]) -> Int64[np.ndarray, " image"]:
-    """Number the pictures that crops were cut from: the name before the last `_`, as in `street_0.jpg`.
-
-    For images that are such crops only: `IMG_0001.jpg` and `IMG_0002.jpg` would be taken for one picture. A
-    name without `_` is a picture of its own.
-    """
-    pictures = [name.rpartition("_")[0] or name for name in names]
-    return np.unique(np.array(pictures, np.str_), return_inverse=True)[1].astype(np.int64)
-
-
 def subsample(normal: Bool[np.ndarray, " image"], anomalies: int, seed: int) -> Int64[np.ndarray, " row"]:
     """The rows of all normal images and of some anomalous ones, drawn at random: 100 instead of 1,000.
 
@@ -448,26 +439,17 @@ def _trials(
     return done
 
 
-def _strata(
-    normal: Bool[np.ndarray, " image"], groups: Int[np.ndarray, " member"] | None
-) -> list[list[Int64[np.ndarray, " ..."]]]:
+def _strata(normal: Bool[np.ndarray, " image"], groups: Any) -> list[list[Int64[np.ndarray, " ..."]]]:
     """Groups of rows, by whether they hold normal images, anomalous images, or both."""
-    number = np.arange(len(normal)) if groups is None else groups
-    if len(number) != len(normal):
-        raise DataError(f"groups: expected one for each of {len(normal):,} images, got {len(number):,}.")
-    order = np.argsort(number, kind="stable")
-    starts = np.flatnonzero(np.diff(number[order])) + 1
-    strata: dict[tuple[bool, bool], list[Int64[np.ndarray, " ..."]]] = {}
-    for rows in np.split(order, starts):
-        strata.setdefault((bool(normal[rows].any()), bool((~normal[rows]).any())), []).append(rows)
-    for word, kind in (("normal", (True, False)), ("anomalous", (False, True))):
-        count = len(strata.get(kind, ()))
+    found = strata(normal.astype(np.int64), numbered(groups, len(normal)))
+    for number, word in ((1, "normal"), (0, "anomalous")):
+        count = max((len(of_kind) for kind, of_kind in found.items() if number in kind), default=0)
         if count < 2:
             raise DataError(
                 f"expected at least 2 {word} images (or groups of them), one to fit and one to test on, got "
                 f"{count}. Give more images."
             )
-    return [strata[kind] for kind in sorted(strata)]
+    return list(found.values())
 
 
 def _held_out(

@@ -14,13 +14,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pellucid.anomaly import records
 from pellucid.anomaly.calibration import (
-    MOST_PUT_ASIDE,
+    CalibrationScores,
     check_random_source,
     check_share,
     checked_rows,
-    p_values,
     put_aside,
 )
+from pellucid.anomaly.grouping import numbered
 from pellucid.anomaly.thresholds import choose, parse
 from pellucid.errors import ConfigError
 
@@ -28,16 +28,15 @@ KIND = "gaussian"
 MOST_COLUMNS = 384  # a record has half a square of numbers, and a run's files are bounded
 FLATTEST = 1e-6
 _SETTINGS = ("threshold", "calibration", "random_state")
-_KEYS = ("kind", "settings", "mean", "scale", "whitening", "offset", "calibration_scores")
+_KEYS = ("kind", "settings", "mean", "scale", "whitening", "offset", *records.CALIBRATION_KEYS)
 
 
 class GaussianDetector(OutlierMixin, BaseEstimator):
     """Score rows by how far they lie from the mean of normal ones, by their covariance.
 
-    A share of the images is put aside: threshold and p-values come from it. The rest gives mean and scale
-    of each column (1 for a constant one) and the columns' correlation, shrunk as Ledoit & Wolf (2004) do.
-    With fewer than 8 images, or fewer than 2 in a part, all are fitted and calibrated on: p-values and the
-    rate of false alarms then promise nothing.
+    A share of the groups of images is put aside: threshold and p-values come from it. The rest gives mean and
+    scale of each column (1 for a constant one) and the columns' correlation, shrunk as Ledoit & Wolf (2004)
+    do. Every image is a group of its own unless `fit` is told otherwise.
 
     The score is -1/2 of the squared Mahalanobis distance: but for a constant, the log-density of a Gaussian
     in nats. It is split into one share for each column by the symmetric root of the inverse correlation,
@@ -47,7 +46,7 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
     Args:
         threshold: "false-alarm=0.05", the share of normal images that may be flagged. The other rules of
             `thresholds.choose` need anomalous images.
-        calibration: The share of the images that is put aside, between 0 and 1.
+        calibration: The share of the groups that is put aside, between 0 and 1.
         random_state: Seed of that split.
 
     Attributes:
@@ -55,7 +54,7 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
         scale_: Standard deviation of each column, likewise; 1 for a constant one.
         whitening_: [column column], symmetric: the root of the inverse of the shrunk correlation.
         offset_: The threshold: rows with a lower score are anomalous.
-        calibration_scores_: Of the images put aside, ascending.
+        calibration_scores_: Of the images put aside, as `calibration.CalibrationScores`.
         n_features_in_: How many columns there are.
     """
 
@@ -67,26 +66,30 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
         self.calibration = calibration
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> "GaussianDetector":
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> "GaussianDetector":
         """Fit and calibrate.
 
         Args:
             X: [image column], normal images only, finite, at least 2.
             y: Not used; scikit-learn passes it.
+            groups: [image], a label for each image's group: images of one group are crops of one image, say,
+                or frames of one video. None: each is on its own.
 
         Raises:
             ConfigError: If a setting is out of range, or the rule needs anomalous images.
+            DataError: If there are too few groups for what the threshold promises.
             ValueError: If X cannot be used, as scikit-learn says it.
         """
         self._check_settings()
         X = validate_data(self, X, dtype=np.float64, order="C", ensure_min_samples=2)
-        fitted, aside = put_aside(np.zeros(len(X), np.int64), self.calibration, self.random_state)
+        number = numbered(groups, len(X))
+        fitted, aside = put_aside(np.zeros(len(X), np.int64), self.calibration, self.random_state, number)
         scaler = StandardScaler().fit(X[fitted])
         self.mean_, self.scale_ = scaler.mean_, scaler.scale_
         self.whitening_ = _whitening((X[fitted] - self.mean_) / self.scale_)
         scores = self._contributions(X[aside]).sum(axis=1)
-        self.calibration_scores_ = np.sort(scores)
-        self.offset_ = choose(self.threshold, scores, None)
+        self.calibration_scores_ = CalibrationScores.of(scores, number[aside])
+        self.offset_ = choose(self.threshold, self.calibration_scores_, None, self.calibration)
         return self
 
     def _check_settings(self) -> None:
@@ -122,8 +125,8 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def p_values(self, X: Any) -> Float64[np.ndarray, " image"]:
-        """How rarely a normal image has a score as low: split-conformal; see `calibration.p_values`."""
-        return p_values(self.score_samples(X), self.calibration_scores_)
+        """How rarely a normal image has a score as low: conformal; see `CalibrationScores.p_values`."""
+        return self.calibration_scores_.p_values(self.score_samples(X))
 
     def to_record(self) -> dict[str, Any]:
         """Everything that scoring needs, in JSON's types; floats keep their bits.
@@ -149,7 +152,7 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
             "scale": self.scale_.tolist(),
             "whitening": self.whitening_[np.tril_indices(columns)].tolist(),
             "offset": self.offset_,
-            "calibration_scores": self.calibration_scores_.tolist(),
+            **records.calibration_record(self.calibration_scores_),
         }
 
     @classmethod
@@ -181,7 +184,7 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
         below, across = np.tril_indices(columns)
         detector.whitening_[below, across] = detector.whitening_[across, below] = half
         detector.offset_ = records.number(record, "offset")
-        detector.calibration_scores_ = records.ascending(record, "calibration_scores", most=MOST_PUT_ASIDE)
+        detector.calibration_scores_ = records.calibration_scores(record)
         detector.n_features_in_ = columns
         return detector
 

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
@@ -17,32 +17,44 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pellucid.anomaly import records
 from pellucid.anomaly.calibration import (
-    MOST_PUT_ASIDE,
+    CalibrationScores,
     check_random_source,
     check_share,
     checked_rows,
-    p_values,
     platt,
     put_aside,
 )
+from pellucid.anomaly.grouping import numbered
 from pellucid.anomaly.thresholds import choose, parse
 from pellucid.errors import ConfigError
 
 KIND = "logistic"
 MOST_COLUMNS = 4096
-_SETTINGS = ("C", "class_weight", "threshold", "calibration", "random_state")
-_KEYS = ("kind", "settings", "classes", "mean", "scale", "coef", "intercept", "threshold", "slope", "offset")
+_SETTINGS = ("C", "class_weight", "normal", "threshold", "calibration", "random_state")
+_KEYS = (
+    "kind",
+    "settings",
+    "classes",
+    "mean",
+    "scale",
+    "coef",
+    "intercept",
+    "threshold",
+    "slope",
+    "offset",
+    *records.CALIBRATION_KEYS,
+)
 
 
 class LogisticDetector(ClassifierMixin, BaseEstimator):
     """Tell normal rows from anomalous ones by the log-odds of a logistic regression.
 
-    A share of the images, stratified, is put aside: threshold, probabilities and p-values come from it. The
-    rest is standardised (a constant column has the scale 1) and fitted. A class of fewer than 8 images, or
-    of which fewer than 2 would be in a part, is not split: all of it is fitted and calibrated on, so that
-    probabilities are then too sure of themselves and p-values of that class promise nothing.
+    A share of the groups of images, stratified, is put aside: threshold, probabilities and p-values come from
+    it. The rest is standardised (a constant column has the scale 1) and fitted. Every image is a group of its
+    own unless `fit` is told otherwise. Each class needs two groups.
 
-    Higher scores are more normal. Of the two labels the larger is normal: +1 against -1, True against False.
+    Higher scores are more normal. The labels are +1 for normal and -1 for anomalous images, as for
+    scikit-learn's outlier detectors; of any others, `normal` says which one is normal.
 
     The balanced class weights fit as if both classes were equally frequent, which shifts the scores' odds.
     The calibration counts each image once, which puts the shift back: `predict_proba` is right for images
@@ -52,13 +64,16 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
     Args:
         C: Inverse strength of the L2 penalty on the standardised coefficients, above 0.
         class_weight: As in scikit-learn: "balanced", None, or a weight for each label.
+        normal: The label of normal images, if the labels are not +1 and -1: 0 where 1 stands for outliers, as
+            in pyod.
         threshold: How to choose what is anomalous: "even" (probability below one half), "f1", "recall=0.95"
             or "false-alarm=0.01"; see `thresholds.choose`.
-        calibration: The share of the images that is put aside, between 0 and 1.
+        calibration: The share of the groups that is put aside, between 0 and 1.
         random_state: Seed of that split.
 
     Attributes:
-        classes_: The two labels; the second is normal.
+        classes_: The two labels, ascending.
+        normal_index_: Which of them is normal, 0 or 1.
         mean_: Of each column, over the images that were fitted on.
         scale_: Standard deviation of each column, likewise; 1 for a constant one.
         coef_: Log-odds for each column and standard deviation.
@@ -66,7 +81,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         threshold_: Rows with a lower score are anomalous.
         slope_: Of the calibrated log-odds against the score, above 0.
         offset_: Calibrated log-odds where the score is 0.
-        calibration_scores_: Of the normal images put aside, ascending.
+        calibration_scores_: Of the normal images put aside, as `calibration.CalibrationScores`.
         n_features_in_: How many columns there are.
     """
 
@@ -75,6 +90,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         *,
         C: Any = 1.0,
         class_weight: Any = "balanced",
+        normal: Any = None,
         threshold: Any = "even",
         calibration: Any = 0.25,
         random_state: Any = 0,
@@ -82,6 +98,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         # Any, because scikit-learn has settings checked by `fit` and never before
         self.C = C
         self.class_weight = class_weight
+        self.normal = normal
         self.threshold = threshold
         self.calibration = calibration
         self.random_state = random_state
@@ -91,15 +108,18 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         return tags
 
-    def fit(self, X: Any, y: Any) -> "LogisticDetector":
+    def fit(self, X: Any, y: Any, groups: Any = None) -> "LogisticDetector":
         """Fit and calibrate.
 
         Args:
             X: [image column], finite.
-            y: [image], two labels; the larger is normal.
+            y: [image], +1 for normal and -1 for anomalous images, or two other labels if `normal` is one.
+            groups: [image], a label for each image's group: images of one group are crops of one image, say,
+                or frames of one video. None: each is on its own.
 
         Raises:
-            ConfigError: If a setting is out of range.
+            ConfigError: If a setting is out of range, or it is not said which of two labels is normal.
+            DataError: If there are too few groups for what the threshold promises.
             ValueError: If X or y cannot be used, as scikit-learn says it.
         """
         self._check_settings()
@@ -116,14 +136,33 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
                 "expected normal and anomalous images, got 1 class. Add the other, or use GaussianDetector."
             )
         self.classes_ = classes
-        fitted, aside = put_aside(numbers.astype(np.int64), self.calibration, self.random_state)
+        self.normal_index_ = self._which_is_normal(classes.tolist())
+        normal, number = numbers == self.normal_index_, numbered(groups, len(X))
+        fitted, aside = put_aside(normal.astype(np.int64), self.calibration, self.random_state, number)
         scaler = StandardScaler().fit(X[fitted])
         self.mean_, self.scale_ = scaler.mean_, scaler.scale_
-        regression = LogisticRegression(C=self.C, class_weight=self.class_weight, max_iter=10_000, tol=1e-6)
-        regression.fit((X[fitted] - self.mean_) / self.scale_, y[fitted])
+        own = self._own_weights()
+        weights = self.class_weight if own is None else {False: own[0], True: own[1]}
+        regression = LogisticRegression(C=self.C, class_weight=weights, max_iter=10_000, tol=1e-6)
+        regression.fit((X[fitted] - self.mean_) / self.scale_, normal[fitted])
         self.coef_, self.intercept_ = regression.coef_[0], float(regression.intercept_[0])
-        self._calibrate(self._scores(X[aside]), numbers[aside] == 1)
+        self._calibrate(self._scores(X[aside]), normal[aside], number[aside])
         return self
+
+    def _which_is_normal(self, classes: list[Any]) -> int:
+        """The place of the normal label among the two."""
+        if self.normal is None and classes != [-1, 1]:
+            raise ConfigError(
+                f"y: expected +1 for normal and -1 for anomalous images, got {classes[0]!r} and "
+                f"{classes[1]!r}. Say which of them is normal: LogisticDetector(normal={classes[0]!r})."
+            )
+        normal = 1 if self.normal is None else self.normal
+        if normal not in classes:
+            raise ConfigError(
+                f"normal: expected one of the labels {classes[0]!r} and {classes[1]!r}, got "
+                f"{str(normal)[:60]!r}. Choose one."
+            )
+        return classes.index(normal)
 
     def _check_settings(self) -> None:
         if not isinstance(self.C, Real) or not 0 < float(self.C) < np.inf:
@@ -135,24 +174,29 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
                 'class_weight: expected "balanced", None or a finite weight above 0 for each label, got '
                 f"{str(weights)[:60]!r}."
             )
+        if not isinstance(self.normal, bool | np.bool_ | Real | str | None):
+            raise ConfigError(f"normal: expected a label, got {str(self.normal)[:60]!r}. Give one of y's.")
         parse(self.threshold)
         check_share(self.calibration)
         check_random_source(self.random_state)
 
-    def _calibrate(self, scores: Float64[np.ndarray, " image"], normal: Any) -> None:
+    def _calibrate(
+        self, scores: Float64[np.ndarray, " image"], normal: Any, groups: Int64[np.ndarray, " image"]
+    ) -> None:
         self.slope_, self.offset_ = platt(scores, normal, self._own_weights() or (1.0, 1.0))
-        self.calibration_scores_ = np.sort(scores[normal])
+        self.calibration_scores_ = CalibrationScores.of(scores[normal], groups[normal])
         if self.threshold == "even":
             self.threshold_ = -self.offset_ / self.slope_
         else:
-            self.threshold_ = choose(self.threshold, scores[normal], scores[~normal])
+            anomalous = CalibrationScores.of(scores[~normal], groups[~normal])
+            self.threshold_ = choose(self.threshold, self.calibration_scores_, anomalous, self.calibration)
 
     def _own_weights(self) -> tuple[float, float] | None:
-        """The weights that were given label by label, in the order of `classes_`."""
+        """The weights that were given label by label, of anomalous and of normal images."""
         if not isinstance(self.class_weight, Mapping):
             return None
-        anomalous, normal = (float(self.class_weight.get(label, 1)) for label in self.classes_.tolist())
-        return anomalous, normal
+        anomalous, normal = _by_kind(self.classes_.tolist(), self.normal_index_)
+        return float(self.class_weight.get(anomalous, 1)), float(self.class_weight.get(normal, 1))
 
     def _contributions(self, X: Float64[np.ndarray, "image column"]) -> Float64[np.ndarray, "image column"]:
         contributions: Float64[np.ndarray, "image column"] = (X - self.mean_) / self.scale_ * self.coef_
@@ -171,23 +215,29 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         return self._scores(checked_rows(self, X))
 
     def decision_function(self, X: Any) -> Float64[np.ndarray, " image"]:
-        """The score's distance above the threshold; below 0 is anomalous."""
-        return self.score_samples(X) - self.threshold_
+        """The score's distance from the threshold, above 0 on the side of the larger label.
+
+        With the labels +1 and -1 it is above 0 for normal rows. Where the smaller label is normal, it is
+        above 0 for anomalous rows, as scikit-learn's metrics expect it of a classifier.
+        """
+        above: Float64[np.ndarray, " image"] = self.score_samples(X) - self.threshold_
+        return above if self.normal_index_ else -above
 
     def predict(self, X: Any) -> Any:
         """The label of each row: +1 normal or -1 anomalous, if it was fitted with these."""
-        normal = self.decision_function(X) >= 0
-        return self.classes_[normal.astype(np.int64)]
+        normal = self.score_samples(X) >= self.threshold_
+        return self.classes_[np.where(normal, self.normal_index_, 1 - self.normal_index_)]
 
     def predict_proba(self, X: Any) -> Float64[np.ndarray, "image 2"]:
-        """Calibrated probability of each class, in the order of `classes_`: anomalous, normal."""
+        """Calibrated probability of each class, in the order of `classes_`: of -1 anomalous, +1 normal."""
         scores = self.score_samples(X)
         log_odds = self.slope_ * scores + self.offset_
-        return np.stack([expit(-log_odds), expit(log_odds)], axis=1)
+        both = [expit(-log_odds), expit(log_odds)]
+        return np.stack(both if self.normal_index_ else both[::-1], axis=1)
 
     def p_values(self, X: Any) -> Float64[np.ndarray, " image"]:
-        """How rarely a normal image has a score as low: split-conformal; see `calibration.p_values`."""
-        return p_values(self.score_samples(X), self.calibration_scores_)
+        """How rarely a normal image has a score as low: conformal; see `CalibrationScores.p_values`."""
+        return self.calibration_scores_.p_values(self.score_samples(X))
 
     def to_record(self) -> dict[str, Any]:
         """Everything that scoring needs, in JSON's types; floats keep their bits."""
@@ -199,6 +249,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
             "settings": {
                 "C": float(self.C),
                 "class_weight": list(own_weights) if own_weights else self.class_weight,
+                "normal": None if self.normal is None else self.classes_[self.normal_index_].item(),
                 "threshold": self.threshold,
                 "calibration": float(self.calibration),
                 "random_state": seed,
@@ -211,7 +262,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
             "threshold": self.threshold_,
             "slope": self.slope_,
             "offset": self.offset_,
-            "calibration_scores": self.calibration_scores_.tolist(),
+            **records.calibration_record(self.calibration_scores_),
         }
 
     @classmethod
@@ -221,7 +272,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         Raises:
             RunError: If the record is not one, or has numbers that cannot be used.
         """
-        records.check_keys(record, (*_KEYS, "calibration_scores"), "an object")
+        records.check_keys(record, _KEYS, "an object")
         if record["kind"] != KIND:
             raise records.malformed(f"kind: expected {KIND!r}, got {str(record['kind'])[:60]!r}")
         classes = _classes(record["classes"])
@@ -231,6 +282,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         except ConfigError as error:
             raise records.malformed(str(error).rstrip(".")) from error
         detector.classes_ = np.array(classes)
+        detector.normal_index_ = 1 if detector.normal is None else classes.index(detector.normal)
         detector.mean_ = records.numbers(record, "mean", most=MOST_COLUMNS)
         columns = len(detector.mean_)
         detector.scale_ = records.scales(record, "scale", count=columns)
@@ -239,7 +291,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         detector.threshold_ = records.number(record, "threshold")
         detector.slope_ = records.number(record, "slope", above=0)
         detector.offset_ = records.number(record, "offset")
-        detector.calibration_scores_ = records.ascending(record, "calibration_scores", most=MOST_PUT_ASIDE)
+        detector.calibration_scores_ = records.calibration_scores(record)
         detector.n_features_in_ = columns
         return detector
 
@@ -248,6 +300,11 @@ def _are_weights(weights: Any) -> bool:
     return isinstance(weights, Mapping) and all(
         isinstance(weight, Real) and 0 < float(weight) < np.inf for weight in weights.values()
     )
+
+
+def _by_kind(classes: list[Any], normal: int) -> tuple[Any, Any]:
+    """The label of anomalous images and that of normal ones."""
+    return classes[1 - normal], classes[normal]
 
 
 def _classes(labels: Any) -> list[Any]:
@@ -266,14 +323,20 @@ def _classes(labels: Any) -> list[Any]:
 
 def _settings(settings: Any, classes: list[Any]) -> dict[str, Any]:
     records.check_keys(settings, _SETTINGS, "settings")
-    weights = settings["class_weight"]
+    normal, weights = settings["normal"], settings["class_weight"]
+    if normal is None and classes != [-1, 1]:
+        raise records.malformed("normal: expected one of the classes, because they are not -1 and 1")
+    if normal is not None and (type(normal) is not type(classes[0]) or normal not in classes):
+        raise records.malformed("normal: expected one of the classes, or null")
     if isinstance(weights, list):
         of_each = records.numbers(settings, "class_weight", count=2).tolist()
-        weights = dict(zip(classes, of_each, strict=True))
+        kinds = _by_kind(classes, 1 if normal is None else classes.index(normal))
+        weights = dict(zip(kinds, of_each, strict=True))
     elif weights is not None and weights != "balanced":
         raise records.malformed('class_weight: expected "balanced", null or two weights')
     return {
         "C": records.number(settings, "C", above=0),
+        "normal": normal,
         "class_weight": weights,
         "threshold": records.text(settings, "threshold"),
         "calibration": records.number(settings, "calibration", above=0),

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from pellucid.anomaly.calibration import MOST_PUT_ASIDE, CalibrationScores
 from pellucid.errors import RunError
 
+CALIBRATION_KEYS = ("calibration_scores", "calibration_weights")
 LARGEST = 1e100  # of any number, so that products of a few of them are finite
 SMALLEST_SCALE = 1e-100
 
@@ -71,16 +73,27 @@ def scales(record: Mapping[str, Any], key: str, *, count: int) -> Float64[np.nda
     return values
 
 
-def ascending(record: Mapping[str, Any], key: str, *, most: int) -> Float64[np.ndarray, " number"]:
-    """The list of numbers under a key, of which none is less than the one before.
+def calibration_record(calibrated: CalibrationScores) -> dict[str, list[float]]:
+    """What `calibration_scores` reads."""
+    return {
+        "calibration_scores": calibrated.scores.tolist(),
+        "calibration_weights": calibrated.weights.tolist(),
+    }
+
+
+def calibration_scores(record: Mapping[str, Any]) -> CalibrationScores:
+    """The scores of a detector's calibration images, with the weight of each.
 
     Raises:
-        RunError: If it is not such a list.
+        RunError: If they are not such: ascending, and for each a weight above 0 and up to 1.
     """
-    values = numbers(record, key, most=most)
-    if (np.diff(values) < 0).any():
-        raise malformed(f"{key}: expected ascending numbers")
-    return values
+    scores = numbers(record, "calibration_scores", most=MOST_PUT_ASIDE)
+    if (np.diff(scores) < 0).any():
+        raise malformed("calibration_scores: expected ascending numbers")
+    weights = numbers(record, "calibration_weights", count=len(scores))
+    if not ((weights > 0) & (weights <= 1)).all() or weights.sum() < 0.5:
+        raise malformed("calibration_weights: expected numbers above 0 and up to 1 that sum to 1 or more")
+    return CalibrationScores(scores, weights)
 
 
 def seed(record: Mapping[str, Any], key: str) -> int | None:

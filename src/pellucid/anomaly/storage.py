@@ -26,7 +26,7 @@ from pellucid.storage.writing import SOON, locked
 
 DETECTOR = "detector.json"
 FORMAT = "pellucid-detector"
-VERSION = 2
+VERSION = 3
 _KEYS = {"format", "version", "model", "columns", "estimator", "reference", "about"}
 _STEM = "detector"
 _REMEDY = "Fit the detector again."

@@ -10,10 +10,12 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pellucid.anomaly.baselines import pca_columns
+from pellucid.anomaly.calibration import groups_kept
 from pellucid.anomaly.evaluation import Evaluation, TextureDiagnosis, evaluate, within_texture
 from pellucid.anomaly.features import LOSS_COLUMNS, PICTURE_COLUMNS, Features
 from pellucid.anomaly.logistic import LogisticDetector
 from pellucid.anomaly.texture import TEXTURE
+from pellucid.anomaly.thresholds import groups_needed, parse
 
 _FOLDS = 5
 _BUSYNESS = "gradient"
@@ -32,7 +34,8 @@ class Study:
         diagnosis: Of the six losses, within bins of equally busy images.
         probability: float64 [image], of being normal, by the detector at hand, fitted on other images.
         normal: bool [image], whether each image is.
-        found: Share of the anomalous images that its threshold flags, likewise.
+        found: Share of the anomalous images that its threshold flags, likewise; None where what is left for
+            fitting is too little for what the threshold promises.
         false_alarms: Share of the normal images that it flags, likewise.
     """
 
@@ -40,8 +43,8 @@ class Study:
     diagnosis: TextureDiagnosis
     probability: Float64[np.ndarray, " image"]
     normal: Bool[np.ndarray, " image"]
-    found: float
-    false_alarms: float
+    found: float | None
+    false_alarms: float | None
 
     @property
     def decisive(self) -> Evaluation:
@@ -101,7 +104,7 @@ def study(
         detector: With the settings of the detector at hand; None takes the defaults.
         decides_by: Its columns; None takes losses, texture and `latents`.
         pca: `pca_features` of the same images.
-        groups: Images of one group stay on one side of every split.
+        groups: Images of one group stay on one side of every split, those that calibrate a detector too.
         splits: How many.
         seed: Decides them.
         progress: Called with the number of splits done and of all.
@@ -137,16 +140,18 @@ def study(
         progress=counted(len(tables) * splits),
         **settings,
     )
-    judged = _judged(features.select(decides), normal, groups, detector or LogisticDetector(), seed)
-    probability, flagged = judged
-    seen = np.isfinite(probability)
+    probability, flagged = _judged(
+        features.select(decides), normal, groups, detector or LogisticDetector(), seed
+    )
+    seen, decided = np.isfinite(probability), np.isfinite(flagged)
+    every = decided[normal].any() and decided[~normal].any()
     return Study(
         evaluations,
         diagnosis,
         probability[seen],
         normal[seen],
-        found=float(flagged[seen & ~normal].mean()),
-        false_alarms=float(flagged[seen & normal].mean()),
+        found=float(flagged[decided & ~normal].mean()) if every else None,
+        false_alarms=float(flagged[decided & normal].mean()) if every else None,
     )
 
 
@@ -156,19 +161,26 @@ def _judged(
     groups: Int[np.ndarray, " image"] | None,
     detector: LogisticDetector,
     seed: int,
-) -> tuple[Float64[np.ndarray, " image"], Bool[np.ndarray, " image"]]:
-    """Probability of being normal, and verdict, of each image by a detector fitted without its group.
+) -> tuple[Float64[np.ndarray, " image"], Float64[np.ndarray, " image"]]:
+    """Each image's probability of being normal, and whether it is flagged, by detectors without its group.
 
-    The probability is nan for images of a fold beside which one class is missing.
+    The probability is nan for images of a fold beside which a class has fewer than two groups, and the flag
+    also where the others are too few for what the threshold promises.
     """
     alone = np.arange(len(values)) if groups is None else groups
     fewest = min(len(np.unique(alone[of])) for of in (normal, ~normal))
     folds = StratifiedGroupKFold(min(_FOLDS, fewest), shuffle=True, random_state=seed)
     labels = np.where(normal, 1, -1)
-    probability, flagged = np.full(len(values), np.nan), np.zeros(len(values), bool)
+    probability, flagged = np.full(len(values), np.nan), np.full(len(values), np.nan)
     for known, unseen in folds.split(values, labels, alone):
-        if len(np.unique(labels[known])) == 2:
-            fitted = clone(detector).fit(values[known], labels[known])
-            probability[unseen] = fitted.predict_proba(values[unseen])[:, 1]
+        kept = groups_kept(normal[known].astype(np.int64), detector.calibration, alone[known])
+        if len(kept) < 2 or min(kept) < 1:
+            continue
+        about = 0 if parse(detector.threshold).name == "recall" else 1
+        promises = kept[about] >= groups_needed(detector.threshold)
+        fitted = clone(detector).set_params(threshold=detector.threshold if promises else "even")
+        fitted.fit(values[known], labels[known], alone[known])
+        probability[unseen] = fitted.predict_proba(values[unseen])[:, 1]
+        if promises:
             flagged[unseen] = fitted.predict(values[unseen]) == -1
     return probability, flagged

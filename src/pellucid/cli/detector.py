@@ -30,7 +30,8 @@ def detector(
     anomalous_limit: int | None = None,
     columns: str | None = None,
     threshold: str | None = None,
-    crops: bool = False,
+    groups: str | None = None,
+    anomalous_groups: str | None = None,
     splits: int = 100,
     remember: int = 300,
     out: Path | None = None,
@@ -52,9 +53,13 @@ def detector(
         anomalous_limit: Use no more than this many images of --anomalous.
         columns: What decides: losses, texture, latents, or some by name. Default: all three; with normal
             images alone, losses and texture.
-        threshold: f1, even, recall=0.95 (of the anomalies found), false-alarm=0.01 (of the normal images
-            flagged). Default: f1; with normal images alone, false-alarm=0.05.
-        crops: Anomalous images called STREET_1, STREET_2 are crops of one picture: never split them.
+        threshold: f1, even, recall=0.95 (of new anomalies found: needs 76, or groups), false-alarm=0.01 (of
+            new normal images flagged: needs 396). Default: f1; with normal images alone, false-alarm=0.05.
+        groups: Which images belong together, as crops of one image do, or frames of one video: folder (images
+            of one folder), name (STREET_1, STREET_2: equal before the last _), identity (by a table
+            of who is on each), or an attribute. No split divides a group; promises hold for new groups.
+        anomalous_groups: The same for anomalous images. Default: as --groups; none says that each is on its
+            own.
         splits: Random splits to evaluate on; 0 skips the evaluation.
         remember: Normal pictures to keep with the run, to show the nearest ones in explanations.
         out: Where figures go. Default: the run's own folder, in `detector`.
@@ -64,6 +69,7 @@ def detector(
     """
     from pellucid.anomaly.detector import Detector
     from pellucid.anomaly.features import joined, measure
+    from pellucid.anomaly.grouping import group_labels, joined_groups
     from pellucid.anomaly.storage import DETECTOR, save_detector
     from pellucid.model.inside import inside
     from pellucid.model.predictor import load
@@ -79,30 +85,47 @@ def detector(
         usual = open_images(model, normal, skip, limit)
     rows = usual.rows(held_out_split(model, usual), at_most=MEASURED)
     _warn_of_training_images(model, usual)
+    alike = None if groups is None else group_labels(usual, rows, groups)
     with counting_bar("measuring normal images") as advance:
         known = measure(model, usual, rows, progress=advance)
-    others = None
+    others, strangers_alike = None, None
     if anomalous is not None:
         unusual = open_images(model, anomalous, limit=anomalous_limit)
         strange = unusual.rows("all", at_most=MEASURED)
+        rule = anomalous_groups or groups
+        if rule is not None and rule != "none":
+            strangers_alike = group_labels(unusual, strange, rule)
         with counting_bar("measuring anomalous images") as advance:
             others = measure(model, unusual, strange, progress=advance)
     fitted = Detector(model, columns=columns, threshold=threshold, remember=remember)
-    fitted.fit(known, others, pictures=lambda chosen: usual.batch(rows[chosen]))
+    fitted.fit(
+        known,
+        others,
+        groups=alike,
+        anomalous_groups=strangers_alike,
+        pictures=lambda chosen: usual.batch(rows[chosen]),
+    )
     about: dict[str, Any] = {"normal": f"{len(known):,} of {usual.description}"}
     figures: list[Path] = []
     if others is not None:
         about["anomalous"] = f"{len(others):,} of {unusual.description}"
+    assert fitted.fitted is not None
+    kept = fitted.fitted.estimator.calibration_scores_
+    about["calibration"] = {
+        "normal_images": len(kept.scores),
+        "groups": kept.groups,
+        "min_p_value": kept.min_p_value,
+    }
     with locked(run / DETECTOR):  # figures and detector are of the same command
         save_detector(fitted, run, about)  # what follows may be stopped without losing it
         if others is not None and splits:
             pictures = _pictures((usual, rows), (unusual, strange))
-            studied = _study(model, fitted, known, others, pictures, crops, splits, trust_data)
+            together = joined_groups((alike, len(known)), (strangers_alike, len(others)))
+            studied = _study(model, fitted, known, others, pictures, together, splits, trust_data)
             about["study"] = studied.summary()
             with spinner("drawing figures"):
                 figures = _draw(folder, model, fitted, studied, joined([known, others]), pictures)
         save_detector(fitted, run, about)
-    assert fitted.fitted is not None
     record = {
         "columns": list(fitted.fitted.columns),
         "threshold": fitted.fitted.threshold,
@@ -114,6 +137,11 @@ def detector(
         return
     if others is not None and splits:
         _print(studied)
+    of_groups = "" if kept.groups == len(kept.scores) else f" in {kept.groups:,} groups"
+    print(
+        f"Calibrated on {len(kept.scores):,} normal images{of_groups} that were not fitted: no p-value is "
+        f"below {kept.min_p_value:.2g}."
+    )
     print(f"Kept with the run: {run / 'detector.json'}. Next: pellucid detect {run} IMAGES")
     for figure in figures:
         print(f"  {figure}")
@@ -137,7 +165,7 @@ def _study(
     known: "Features",
     others: "Features",
     pictures: "Pictures",
-    crops: bool,
+    groups: Any,
     splits: int,
     trust_data: bool,
 ) -> "Study":
@@ -145,15 +173,11 @@ def _study(
     from sklearn.base import clone
 
     from pellucid.anomaly.detector import decisive
-    from pellucid.anomaly.evaluation import groups_of
     from pellucid.anomaly.features import joined
     from pellucid.anomaly.study import study
 
     assert fitted.fitted is not None
     normal = np.repeat([True, False], [len(known), len(others)])
-    groups = None
-    if crops:
-        groups = np.concatenate([np.arange(len(known)), len(known) + groups_of(others.names)])
     pca = _pca(model, pictures, len(normal), trust_data)
     with counting_bar("evaluating") as advance:
         return study(
@@ -263,6 +287,9 @@ def _print(studied: "Study") -> None:
         ]
         printed.add_row(evaluation.name, *cells)
     print_table(printed)
+    if studied.found is None or studied.false_alarms is None:
+        print("At its threshold: not measured, because fewer images than all are too few for its promise.")
+        return
     print(
         f"At its threshold, on images that it was not fitted on: {studied.found:.1%} of the anomalous found, "
         f"{studied.false_alarms:.1%} of the normal flagged."

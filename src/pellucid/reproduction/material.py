@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from pellucid.anomaly.evaluation import groups_of
+from pellucid.anomaly.grouping import groups_of
 from pellucid.data.builtin import BUILTIN
 from pellucid.data.dataset import Dataset
 from pellucid.data.images import printable, to_float

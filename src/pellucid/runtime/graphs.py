@@ -65,6 +65,7 @@ class DetectorGraph(nn.Module):
     center: Tensor
     start: Tensor
     known: Tensor
+    known_weights: Tensor
 
     def __init__(self, vae: VAE, fitted: Fitted) -> None:
         super().__init__()
@@ -79,7 +80,9 @@ class DetectorGraph(nn.Module):
         self._keep("center", estimator.mean_)
         self._keep("scale", estimator.scale_)
         self._keep("start", fitted.start)
-        self._keep("known", estimator.calibration_scores_)
+        self._keep("known", estimator.calibration_scores_.scores)
+        self._keep("known_weights", estimator.calibration_scores_.weights)
+        self.known_groups = estimator.calibration_scores_.groups
         if not isinstance(estimator, GaussianDetector):
             self.intercept, self.slope, self.offset = (
                 estimator.intercept_,
@@ -113,11 +116,11 @@ class DetectorGraph(nn.Module):
         values = torch.cat([losses.double(), busy, mean.double()], 1)[:, self.chosen]
         shares = self._shares((values - self.center) / self.scale)
         score = shares.sum(1) + (0.0 if self.one_class else self.intercept)
-        below = (self.known <= score[:, None]).double().sum(1)
+        below = (self.known <= score[:, None]).double() @ self.known_weights
         judged = (
             score,
             score - self.threshold >= 0,
-            (1 + below) / (self.known.shape[0] + 1),
+            (1 + below) / (self.known_groups + 1),
             shares - self.start,
         )
         measured = (mean, reconstruction, losses, busy)
