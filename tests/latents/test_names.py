@@ -1,7 +1,6 @@
 """Names: what is accepted, what is proposed, and what latents.json may and may not say."""
 
 import json
-import unicodedata
 from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +23,7 @@ from pellucid.latents.names import (
     with_activity,
     write_latents,
 )
+from pellucid.latents.spelling import clean
 from pellucid.latents.tracking import Tracking
 from pellucid.model.sealed import read_sealed, write_sealed
 
@@ -161,7 +161,7 @@ def test_every_text_is_refused_or_kept_and_found(text: str) -> None:
     except LatentError:
         return
     name = named.records[1].name
-    assert name == unicodedata.normalize("NFC", text).strip()
+    assert name == clean(text)
     assert named.find(text) == 1
     with TemporaryDirectory() as folder:
         write_latents(Path(folder), named)
@@ -368,7 +368,7 @@ def test_mutated_files_are_refused_or_say_the_same(table: LatentTable, tmp_path:
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latents.json").mkdir()
-    with pytest.raises(RunError, match="plain file"):
+    with pytest.raises(RunError, match="folder"):
         read_latents(tmp_path, 4)
 
 

@@ -163,7 +163,7 @@ def test_an_export_of_another_crop_is_not_used(run: Path) -> None:
 def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(run: Path) -> None:
     (run / "same.json").unlink()
     (run / "same.json").symlink_to("/dev/zero")
-    with pytest.raises(RunError, match="plain file"):
+    with pytest.raises(RunError, match="regular file"):
         run_fingerprint(load(run, device="cpu"))
 
 

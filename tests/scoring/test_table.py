@@ -114,3 +114,17 @@ def test_a_stop_leaves_the_old_table(tmp_path: Path) -> None:
     writing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "＋", "－", "＠"])
+@pytest.mark.parametrize("before", ["", " ", "x;", "x; ", 'x;"', "'"])
+def test_no_cell_is_a_formula_wherever_it_is_opened(tmp_path: Path, start: str, before: str) -> None:
+    """Excel takes semicolons for the ends of cells where the comma is the decimal point."""
+    features = made((f"{before}{start}cmd|' /c calc'!A0.jpg", "last"))
+    write_features(features, tmp_path / "features.csv")
+    text = (tmp_path / "features.csv").read_text(encoding="utf-8")
+    for delimiter in ",;":
+        cells = [cell for row in csv.reader(text.splitlines(), delimiter=delimiter) for cell in row]
+        begins = [cell.lstrip(" \"'")[:1] for cell in cells if "calc" in cell]
+        assert begins
+        assert not set(begins) & set("=+-@＝＋－＠")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
@@ -12,6 +11,7 @@ from typing import Any
 from pellucid.drawn import Tabled
 from pellucid.errors import LatentError, RunError
 from pellucid.latents.activity import Activity
+from pellucid.latents.spelling import clean, hides, key, like_a_number, skeleton, visible
 from pellucid.latents.tracking import Tracking, best_of_each
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
@@ -25,8 +25,6 @@ MAX_EVIDENCE = 300
 MIN_AUC = 0.70
 MIN_CORRELATION = 0.5
 MIN_POSITIVES = 10
-# Control and formatting characters, lone surrogates, line separators: they hide, reorder or break text.
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True)
@@ -93,14 +91,14 @@ class LatentTable(Tabled):
         Raises:
             LatentError: If there is no such latent.
         """
-        text = latent.strip()
+        text = clean(latent)
         number = re.fullmatch(r"[zZ]?([0-9]{1,4})", text)
         if number and int(number[1]) < len(self.records):
             return int(number[1])
-        by_name = {_key(record.name): record.index for record in self.records if record.name}
-        if _key(text) in by_name:
-            return by_name[_key(text)]
-        near = get_close_matches(_key(text[:MAX_NAME]), by_name, n=1)
+        by_name = {key(record.name): record.index for record in self.records if record.name}
+        if key(text) in by_name:
+            return by_name[key(text)]
+        near = get_close_matches(key(text[:MAX_NAME]), by_name, n=1)
         hint = (
             f" Did you mean {self.label(by_name[near[0]])!r}?"
             if near
@@ -111,31 +109,25 @@ class LatentTable(Tabled):
         )
 
 
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def _clean(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()
-
-
-def _printable(text: str) -> bool:
-    return not any(unicodedata.category(character) in _UNPRINTABLE for character in text)
-
-
 def _refusal(table: LatentTable, latent: int, name: str) -> str | None:
     """Why a clean name may not be given to a latent, or None if it may."""
     if not 1 <= len(name) <= MAX_NAME:
         return f"expected a name of 1 to {MAX_NAME} characters, got {len(name)}. Choose a short one."
-    if not _printable(name):
-        return f"expected a name of printable characters, got {name!r}. Leave the others out."
-    if re.fullmatch(r"[zZ]?\d+", name):
+    if not visible(name):
+        return f"expected a name of visible characters, got {name!a}. Leave the others out."
+    if like_a_number(name):
         return f"expected a name that is not a latent's number, got {name!r}. Say what the latent does."
-    key = _key(name)
     for record in table.records:
-        if record.index != latent and record.name and _key(record.name) == key:
+        if record.index == latent or not record.name:
+            continue
+        if key(record.name) == key(name):
             return (
                 f"expected a new name, but {name!r} is what z{record.index} is called. Rename that one first."
+            )
+        if skeleton(record.name) == skeleton(name):
+            return (
+                f"expected a name that looks like no other, but {name!r} ({name!a}) looks like that of "
+                f"z{record.index}. Choose another one."
             )
     return None
 
@@ -148,15 +140,15 @@ def rename(
     Args:
         table: The names so far.
         latent: Its index.
-        name: 1 to 60 printable characters, unlike any other latent's in whatever case, and not a number
-            such as `z3`. Stored stripped and in Unicode's form NFC.
+        name: 1 to 60 visible characters that do not look like any other latent's name, and not like a
+            number such as `z3`. Stored in Unicode's form NFC, with single blanks.
         suggested: Whether it is Pellucid's proposal.
         evidence: What a proposal rests on.
 
     Raises:
         LatentError: If there is no such latent, or the name is refused.
     """
-    cleaned = None if name is None else _clean(name)
+    cleaned = None if name is None else clean(name)
     _check_there(table, latent)
     if cleaned is not None and (reason := _refusal(table, latent, cleaned)):
         raise LatentError(reason)
@@ -230,7 +222,7 @@ def suggest(table: LatentTable, trackings: Sequence[Tracking]) -> LatentTable:
             table = rename(table, record.index, None)
     for tracking in best_of_each([one for one in trackings if table.records[one.latent].active is not False]):
         name = _readable(tracking.attribute)
-        free = table.records[tracking.latent].name is None and _printable(tracking.attribute)
+        free = table.records[tracking.latent].name is None and not hides(tracking.attribute)
         if free and _convincing(tracking) and not _refusal(table, tracking.latent, name):
             evidence = tracking.describe()[:MAX_EVIDENCE]
             table = rename(table, tracking.latent, name, suggested=True, evidence=evidence)
@@ -238,7 +230,7 @@ def suggest(table: LatentTable, trackings: Sequence[Tracking]) -> LatentTable:
 
 
 def _readable(attribute: str) -> str:
-    return _clean(" ".join(attribute.replace("_", " ").lower().split()))
+    return clean(" ".join(attribute.replace("_", " ").lower().split()))
 
 
 def _convincing(tracking: Tracking) -> bool:
@@ -339,9 +331,9 @@ def _malformed(table: LatentTable, index: int, record: Any) -> str | None:
     if record["index"] != index:
         return f"expected the latents in order, got z{record['index']}."
     name, evidence = record["name"], record["evidence"]
-    if name is not None and (name != _clean(name) or _refusal(table, index, name)):
+    if name is not None and (name != clean(name) or _refusal(table, index, name)):
         return f"the name {name[:MAX_NAME]!r} is refused."
-    if evidence is not None and not (len(evidence) <= MAX_EVIDENCE and _printable(evidence)):
+    if evidence is not None and (len(evidence) > MAX_EVIDENCE or hides(evidence)):
         return f"expected evidence of at most {MAX_EVIDENCE} printable characters."
     if record["variance"] is not None and record["variance"] < 0:
         return "expected a variance of 0 or more."

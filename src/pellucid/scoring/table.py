@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from pellucid.storage.writing import replacing
 
 FORMATS = (".csv", ".npz", ".parquet")
 SCORES = ("score", "probability", "p_value")
-_FORMULA = ("=", "+", "-", "@")  # a spreadsheet would compute a cell that begins so
+_FORMULA = re.compile(r"(^|;)([\s\"']*)(?=[=+\-@＝＋－＠])")
+"""Where a spreadsheet would compute: at the start of a cell, which in some countries follows a semicolon."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def writing_table(path: Path, columns: Sequence[str], *, judged: bool = False) -
 
     Columns are `name`, `problem`, with verdicts also `verdict`, `score`, `probability` and `p_value`, then
     the features. Numbers lose no digit; what is not known is an empty cell in CSV and nan elsewhere.
-    Characters of a name that cannot be printed are escaped, and in CSV a name that a spreadsheet would take
-    for a formula gets `./` in front. An .npz holds the arrays `names`, `problems`, `columns` and `values`,
+    Characters of a name that cannot be printed are escaped, and in CSV what a spreadsheet would take for a
+    formula gets `./` in front. An .npz holds the arrays `names`, `problems`, `columns` and `values`,
     with verdicts also `verdicts` and `scores`; all of it is in memory until it is written.
 
     Args:
@@ -109,7 +111,7 @@ def _digits(number: float) -> str:
 
 
 def _plain(text: str) -> str:
-    return f"./{printable(text)}" if text.startswith(_FORMULA) else printable(text)
+    return _FORMULA.sub(r"\1\2./", printable(text))
 
 
 @contextmanager

@@ -54,4 +54,5 @@ the images is in the model.
 
 
 def _plain(text: str) -> str:
-    return " ".join(str(text).replace("|", "/").replace("`", "'").split())
+    """Text that is nothing but text in Markdown and HTML: what could be markup becomes a numbered entity."""
+    return "".join(c if c.isalnum() or c in " ," else f"&#{ord(c)};" for c in " ".join(text.split()))
