@@ -110,6 +110,22 @@ def test_a_counterfactual_ends_just_past_the_threshold_and_is_the_decoded_code(
     assert turned
 
 
+def test_a_detector_of_normal_images_alone_names_a_change_smallest_only_where_it_is(
+    blank_model: Model, smooth: Tensor, noisy: Tensor
+) -> None:
+    detector = Detector(blank_model, columns="mse+latents", threshold="false-alarm=0.5").fit(smooth)
+    turned = {"normal": 0, "anomalous": 0}
+    for explained in detector.explain(torch.cat([smooth[:20], smooth[-1:] * 0.5])):
+        found = explained.counterfactual
+        if found is None:
+            continue
+        turned[explained.verdict] += 1
+        assert (found.score >= explained.threshold) == (explained.verdict == "anomalous")
+        assert found.score == pytest.approx(explained.threshold, rel=1e-6)
+        assert found.smallest == (explained.verdict == "anomalous")
+    assert min(turned.values()) > 2
+
+
 def test_the_maps_are_the_differences_that_the_losses_average(detector: Detector, noisy: Tensor) -> None:
     explained = detector.explain(noisy[0])[0]
     losses = reconstruction_losses(explained.image, explained.reconstruction)

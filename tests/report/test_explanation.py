@@ -39,7 +39,9 @@ def explanation() -> Explanation:
         residual=field,
         similarity=field,
         neighbours=(Neighbour("b.jpg", 1.25, picture[0]),),
-        counterfactual=Counterfactual((Move("z3", "z3 hat", -1.0, 2.0, 3.0),), picture, 0.5, 4.0),
+        counterfactual=Counterfactual(
+            (Move("z3", "z3 hat", -1.0, 2.0, 3.0),), picture, 0.5, 4.0, smallest=True
+        ),
     )
 
 
@@ -82,6 +84,18 @@ def test_without_a_change_the_figure_says_why_there_is_none(
     stuck = replace(explanation, contributions=explanation.contributions[:columns], counterfactual=None)
     words = " ".join(text.get_text() for text in explanation_figure(stuck).texts)
     assert reason in words
+
+
+def test_a_change_is_called_smallest_only_where_it_is(explanation: Explanation) -> None:
+    words = " ".join(text.get_text() for text in explanation_figure(explanation).texts)
+    assert "the smallest change of latents, decoded" in words
+    assert explanation.counterfactual is not None
+    found = replace(explanation.counterfactual, smallest=False)
+    one_class = replace(explanation, verdict="normal", probability=None, counterfactual=found)
+    words = " ".join(text.get_text() for text in explanation_figure(one_class).texts)
+    assert "the smallest change of latents that was found, decoded" in words
+    none = replace(one_class, counterfactual=None)
+    assert "was found to turn it" in " ".join(text.get_text() for text in explanation_figure(none).texts)
 
 
 def test_heat_lies_over_the_picture_and_grows_with_the_value() -> None:

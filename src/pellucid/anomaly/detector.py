@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, Float64, Int, UInt8
 from torch import Tensor
 
-from pellucid.anomaly.counterfactual import smallest_move
+from pellucid.anomaly.counterfactual import move_across, move_inside
 from pellucid.anomaly.explanation import (
     Counterfactual,
     Explanation,
@@ -38,6 +38,7 @@ MOST_PICTURES = 2_000
 BOTH, ONE_CLASS = "losses+texture+latents", "losses+texture"
 RULE, ONE_CLASS_RULE = "f1", "false-alarm=0.05"
 _RANGE = (0.005, 0.995)
+_INSIDE = 1 - 1e-9  # of the ellipsoid's radius, so that rounding leaves nothing outside
 _SMALLEST = 1e-9  # of a standard deviation: a latent that never moves would have none
 
 Examples = Images | Dataset | Features
@@ -401,9 +402,15 @@ class Detector:
             rows[:, at] = codes
             return fitted.estimator.score_samples(rows)
 
-        after = smallest_move(
-            scores, row[at], threshold=fitted.threshold, low=low, high=high, deviation=deviation
-        )
+        limits = {"low": low, "high": high, "deviation": deviation}
+        estimator, threshold = fitted.estimator, fitted.threshold
+        one_class = isinstance(estimator, GaussianDetector)
+        if one_class and scores(row[at][None])[0] < threshold:
+            axes = estimator.whitening_[:, at] / estimator.scale_[at]
+            offset = (row - estimator.mean_) / estimator.scale_ @ estimator.whitening_ - axes @ row[at]
+            after = move_inside(axes, offset, _INSIDE * float(np.sqrt(-2 * threshold)), row[at], **limits)
+        else:
+            after = move_across(scores, row[at], threshold=threshold, **limits)
         if after is None:
             return None
         code = features.values.copy()
@@ -419,6 +426,7 @@ class Detector:
             image=image,
             score=float(scores(after[None])[0]),
             rescored=float(self.score_samples(image)[0]),
+            smallest=not one_class or float(scores(row[at][None])[0]) < threshold,
         )
 
 

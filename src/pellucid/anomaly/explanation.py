@@ -49,19 +49,22 @@ class Move:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """The smallest change of latents, in all their standard deviations, that turns the verdict.
+    """A change of latents that turns the verdict, small in the sum of their standard deviations.
 
     Attributes:
         moves: The latents that move, the furthest first.
         image: float32 [1 channel height width]: the moved code, decoded.
         score: After the moves, with the losses left as they are: just past the threshold.
         rescored: Of the decoded picture itself, measured anew: its own losses, its own latents.
+        smallest: Whether no smaller change turns it. False where a detector that knows normal images only is
+            to call a normal image anomalous: there the way is found one latent after another.
     """
 
     moves: tuple[Move, ...]
     image: Float32[Tensor, "1 channel height width"]
     score: float
     rescored: float
+    smallest: bool
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Explanation(Verdict, Drawn):
             where the window does not fit, 5 pixels from the border.
         neighbours: The nearest normal images, the nearest first; empty if the detector remembers none.
         counterfactual: What would turn the verdict; None if no change of latents within the range of normal
-            images does.
+            images does, or none was found where it is not `smallest`.
     """
 
     image: Float32[Tensor, "1 channel height width"]
@@ -96,6 +99,7 @@ class Explanation(Verdict, Drawn):
             else {
                 "score": change.score,
                 "rescored": change.rescored,
+                "smallest": change.smallest,
                 "moves": [asdict(move) for move in change.moves],
             },
         }

@@ -37,8 +37,8 @@ class Contribution:
         value: What was measured, in its natural unit.
         usual: The median over the normal images that the detector knows.
         quantile: Share of those images with a smaller value, equal ones counting half; 0 to 1.
-        contribution: What it adds to the score of the average normal image; below 0 it speaks for an
-            anomaly.
+        contribution: What it adds to the mean score of normal images: how far it lies above what it adds to
+            theirs on average; below 0 it speaks for an anomaly.
     """
 
     column: str
@@ -85,7 +85,7 @@ class Verdict:
         probability: Of being normal, calibrated, 0 to 1; None for a detector that knows normal images only.
         p_value: Share of the normal images put aside that look no more normal than this one (conformal),
             above 0 to 1.
-        base: The score of the average normal image: every measurement at its mean over those.
+        base: The mean score of the normal images that the detector knows.
         contributions: The largest first; `base` and all of them sum to `score`.
     """
 

@@ -171,7 +171,7 @@ def _counterfactual(sheet: Sheet, explanation: Explanation, top: int) -> None:
         for row, line in enumerate(_no_change(explanation)):
             sheet.text(line, _RIGHT, top + 44 + 30 * row, 7.5, color=muted, va="top")
         return
-    note = "the smallest change of latents, decoded"
+    note = f"the smallest change of latents{', decoded' if change.smallest else ' that was found, decoded'}"
     sheet.text(note, _RIGHT, top + 40, 7, color=muted, va="top")
     side, gap = 2 * _NEAR, 3 * _NEAR_GAP
     pair = np.stack([fitted(image, side)[0] for image in (explanation.reconstruction, change.image)])
@@ -191,6 +191,8 @@ def _counterfactual(sheet: Sheet, explanation: Explanation, top: int) -> None:
 def _no_change(explanation: Explanation) -> tuple[str, str]:
     if all(part.column in PICTURE_COLUMNS for part in explanation.contributions):
         return "It does not rest on latents, so no", "change of them turns it."
+    if explanation.probability is None and explanation.verdict == "normal":
+        return "No change of the latents within the", "range of normal images was found to turn it."
     return "No change of the latents within the", "range of normal images turns it."
 
 

@@ -27,7 +27,7 @@ _VALUES_RIGHT, _RANKS_LEFT = 834, 854
 
 @dataclass(frozen=True)
 class Bar:
-    """One step of the way from an average normal image's score to this image's.
+    """One step of the way from the mean score of normal images to this image's.
 
     Attributes:
         label: What adds it.
@@ -92,7 +92,7 @@ def place_waterfall(
 
 
 def _start(explanation: Explanation) -> Bar:
-    return Bar("average normal image", "where the sum starts", "", explanation.base, explanation.base)
+    return Bar("normal images", "their mean score", "", explanation.base, explanation.base)
 
 
 def _end(explanation: Explanation) -> Bar:

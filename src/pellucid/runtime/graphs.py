@@ -57,8 +57,8 @@ class DetectorGraph(nn.Module):
     """uint8 [batch height width channel] -> `MEASURED`, `JUDGED`, and `probability` where there is one.
 
     `losses` are float32 [batch 6] and `texture` float64 [batch 4]; what is judged is float64 [batch], but
-    `normal` is bool [batch] and `contributions` [batch column]: what each deciding column adds to the score
-    of the average normal image.
+    `normal` is bool [batch] and `contributions` [batch column]: what each deciding column adds to the mean
+    score of normal images.
     """
 
     scale: Tensor

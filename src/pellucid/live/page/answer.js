@@ -95,7 +95,7 @@ export class Answer {
         { "aria-label": "The strongest reasons" },
         ...verdict.reasons.map((reason) =>
           make("li", { className: reason.contribution < 0 ? "against" : "for" },
-            make("span", { className: "side", title: "what it adds to the score of the average normal picture" },
+            make("span", { className: "side", title: "what it adds to the mean score of normal pictures" },
               `${reason.contribution < 0 ? "against" : "for"} ${number(reason.contribution, 1)}`),
             ` ${reason.text.replace(/(^|\s)-(?=\d)/g, "$1−")}`),
         ),
