@@ -1,10 +1,14 @@
 import json
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from pellucid.data.store import open_dataset
 
 Run = Callable[..., int]
 
@@ -100,7 +104,7 @@ def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(
             photos / "000.png",
             "scenes",
             "--limit",
-            20,
+            140,
             "--json",
             "--table",
             table,
@@ -108,13 +112,13 @@ def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(
         == 0
     )
     records = {record["image"]: record for record in json.loads(capsys.readouterr().out)}
-    assert len(records) == 20 + 20  # the picture that is named twice is one
+    assert len(records) == 120 + 20  # the picture that is named twice is one
     assert records[f"{photos}/007.png"]["verdict"] == "unreadable"
     assert records[f"{photos}/007.png"]["reason"]
     scenes = [record["verdict"] for name, record in records.items() if name.startswith("scenes/")]
     edges = [record["verdict"] for name, record in records.items() if name.startswith(str(photos))]
     assert scenes.count("anomalous") > 15
-    assert edges.count("normal") > 15
+    assert edges.count("normal") > 90
     known = next(record for record in records.values() if record["verdict"] != "unreadable")
     total = known["base"] + sum(part["contribution"] for part in known["contributions"])
     assert total == pytest.approx(known["score"], abs=1e-9)
@@ -167,6 +171,65 @@ def test_the_exit_code_is_a_failure_only_if_asked_for(run: Run, taught: Path, ph
     assert run("detect", taught, "scenes", "--limit", 5) == 0
     assert run("detect", taught, "scenes", "--limit", 5, "--fail-on-anomaly") == 1
     assert run("detect", taught, photos / "007.png", "--fail-on-anomaly") == 1
+
+
+def test_a_gate_fails_on_what_nobody_judged(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (gate := tmp_path / "gate").mkdir()
+    shutil.copy(photos / "000.png", gate / "ok.png")
+    check = ("detect", taught, gate, "--fail-on-anomaly", "--quiet")
+    assert run(*check) == 0
+    assert capsys.readouterr().out == "1 normal.\n"
+    scene = open_dataset("scenes", size=32, limit=1).fetch(np.array([0]))[0]
+    Image.fromarray(scene).save(gate / "defect.jfif", "JPEG")
+    assert run(*check) == 1
+    assert "1 normal, 1 anomalous." in capsys.readouterr().out
+    (gate / "defect.jfif").write_bytes(b"II*\0")
+    assert run(*check) == 1
+    printed = capsys.readouterr().out
+    assert "defect.jfif" in printed
+    assert "Unreadable" in printed
+    assert run(*check, "--allow-unreadable") == 0
+    with tarfile.open(tmp_path / "gate.tar", "w") as archive:
+        archive.add(gate / "ok.png", "ok.png")
+        link = tarfile.TarInfo("defect.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "ok.png"
+        archive.addfile(link)
+    assert run("detect", taught, tmp_path / "gate.tar", "--fail-on-anomaly") == 1
+
+
+@pytest.mark.parametrize("command", ["detect", "features"])
+def test_nothing_to_judge_is_an_error(
+    run: Run, taught: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with tarfile.open(tmp_path / "labels.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("label.json"))
+    out = ("--out", tmp_path / "table.csv") if command == "features" else ()
+    for images in ("nowhere", tmp_path / "empty", tmp_path / "labels.tar"):
+        assert run(command, taught, images, *out) == 2
+        assert "got no" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if "table" in path.name] == []
+
+
+def test_explanations_are_drawn_also_if_nothing_is_to_be_printed(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tarfile.open(tmp_path / "two.tar", "w") as archive:
+        for name in ("000.png", "001.png", "002.png"):
+            archive.add(photos / name, name)
+    options = ("--explain", tmp_path / "why", "--quiet", "--limit", 2)
+    assert run("detect", taught, tmp_path / "two.tar", *options) == 0
+    assert len(list((tmp_path / "why").iterdir())) == 2
+    assert capsys.readouterr().out == "2 normal.\n"
+
+
+@pytest.mark.parametrize("options", [("--json", "--quiet"), ("--allow-unreadable",)])
+def test_an_option_that_would_do_nothing_is_refused(
+    run: Run, taught: Path, photos: Path, options: tuple[str, ...]
+) -> None:
+    assert run("detect", taught, photos, *options) == 2
 
 
 def test_a_run_without_a_detector_says_what_to_do(

@@ -43,14 +43,19 @@ def photographs(root: Path, *names: str) -> Path:
     return root
 
 
-def test_folders_are_searched_in_sorted_order_without_what_is_hidden(tmp_path: Path) -> None:
+def test_folders_are_searched_in_sorted_order_and_what_is_hidden_comes_last_with_a_reason(
+    tmp_path: Path,
+) -> None:
     photographs(
-        tmp_path, "b.png", "a/z.JPG", "a/b/y.webp", "a.jpeg", ".hidden.png", ".git/x.png", "notes.txt"
+        tmp_path, "b.png", "a/z.JPG", "a/b/y.webp", "a.jpeg", ".hidden.png", ".thumbnails/x.png", "image.txt"
     )
+    (tmp_path / "notes.txt").write_text("no picture")
     source = find_source(tmp_path)
     assert source.kind == "folder"
-    assert source.names == ("a.jpeg", "a/b/y.webp", "a/z.JPG", "b.png")
-    assert items(source) == [tmp_path / name for name in source.names]
+    read = ("a.jpeg", "a/b/y.webp", "a/z.JPG", "b.png", "image.txt")
+    assert source.names == (*read, ".hidden.png", ".thumbnails/")
+    assert items(source)[:5] == [tmp_path / name for name in read]
+    assert all("begins with a dot" in item for item in items(source)[5:])
 
 
 def test_links_in_a_circle_come_to_an_end(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Scoring gives one table, whoever scores, however many, and whatever happens to them."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -200,6 +202,40 @@ def test_parts_of_another_scoring_are_not_mixed_in(scored_run: Path, photos: Pat
     with pytest.raises(ConfigError, match="Choose another file"):
         list(scoring(scored_run, [photos], workers=0, keep=foreign).run())
     assert (foreign / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_limit_over_shards_means_so_many_in_all(
+    scored_run: Path, contents: list[bytes], tmp_path: Path, workers: int
+) -> None:
+    (shards := tmp_path / "shards").mkdir()
+    for shard in range(6):
+        with tarfile.open(shards / f"{shard}.tar", "w") as archive:
+            for at, content in enumerate(contents[4 * shard : 4 * shard + 4]):
+                info = tarfile.TarInfo(f"{at}.jpg")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    whole = scored(scored_run, [shards], workers=0)
+    assert len(whole) == 24
+    for limit in (3, 4, 10):
+        found = find_inputs([str(shards)], PREPROCESSING, limit=limit)
+        for keep in (None, tmp_path / f"parts {limit}"):
+            scoring = Scoring(found, Recipe(str(scored_run), "cpu"), workers=workers, keep=keep)
+            for _ in range(2 if keep else 1):  # the second time from what is kept
+                first = joined(list(scoring.run()))
+                assert (first.names, first.problems) == (whole.names[:limit], whole.problems[:limit])
+                assert first.values == pytest.approx(whole.values[:limit], rel=1e-4, abs=1e-5, nan_ok=True)
+    assert len(list((tmp_path / "parts 10").glob("*.safetensors"))) == 3  # of six
+
+
+def test_no_picture_at_all_is_an_error_and_leaves_nothing(scored_run: Path, tmp_path: Path) -> None:
+    for name, member in (("a", "x.json"), ("b", "y.txt")):
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as archive:
+            archive.addfile(tarfile.TarInfo(member))
+    keep = tmp_path / "parts"
+    with pytest.raises(DataError, match=r"expected at least 1 picture, got none: .*a\.tar holds no picture"):
+        scored(scored_run, [tmp_path], workers=0, keep=keep)
+    assert not keep.exists()
 
 
 def test_a_run_that_is_missing_is_said_before_anything_is_done(photos: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pellucid.cli.printing import print_json_list
 from pellucid.cli.scoring import scoring_of, to_go_on_with
-from pellucid.errors import DataError
+from pellucid.errors import ConfigError, DataError
 from pellucid.terminal import counting_bar
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def detect(
     table: Path | None = None,
     quiet: bool = False,
     fail_on_anomaly: bool = False,
+    allow_unreadable: bool = False,
     engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
     runtime: Literal["torch", "onnx"] = "torch",
@@ -45,13 +46,14 @@ def detect(
         run: A run directory with a detector: pellucid detector RUN --normal A --anomalous B.
         images: Pictures, folders, tar shards, arrays, Parquet tables or built-in sets; URLs such as
             s3://bucket/photos/, where fsspec has the package for it. Those that cannot be read have a reason.
-        limit: Use no more than this many images of each folder, shard, table, array or set.
+        limit: Use no more than this many images in all, the first ones.
         explain: A folder for one figure an image: contributions, where the reconstruction fails, the nearest
             normal images, what would turn the verdict.
         table: A file for verdicts, scores and all that was measured: .csv, .npz or .parquet. With it, Ctrl-C
             loses nothing: the same command goes on.
-        quiet: Print no more than how many there are of each verdict.
-        fail_on_anomaly: Exit with 1 if an image is anomalous or cannot be read.
+        quiet: Print no more than how many there are of each verdict, and what cannot be read.
+        fail_on_anomaly: Exit with 1 if an image is anomalous or cannot be judged.
+        allow_unreadable: With --fail-on-anomaly: what cannot be read is no failure.
         engine: `ray` scores on the cluster that Ray finds, with the same result.
         workers: Processes. Default: one a processor, if that pays.
         runtime: `onnx` computes by the run's export (pellucid export).
@@ -60,14 +62,24 @@ def detect(
     """
     from contextlib import nullcontext
 
+    import numpy as np
+
     from pellucid.anomaly.storage import load_detector
     from pellucid.scoring.table import judged, writing_table
     from pellucid.storage.writing import locked_folder
 
+    if json and quiet:
+        raise ConfigError("--json prints everything, --quiet hardly anything. Leave one of them out.")
+    if allow_unreadable and not fail_on_anomaly:
+        raise ConfigError("--allow-unreadable does nothing without --fail-on-anomaly. Give both, or neither.")
     scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, table)
     detector = load_detector(scorer.model, run)
-    if explain is not None and (scoring.inputs.count is None or scoring.inputs.count > _MOST_EXPLAINED):
-        raise DataError(f"--explain: expected at most {_MOST_EXPLAINED:,} images. Choose some, or --limit.")
+    at_most = scoring.inputs.at_most
+    if explain is not None and (at_most is None or at_most > _MOST_EXPLAINED):
+        raise DataError(
+            f"--explain: expected at most {_MOST_EXPLAINED:,} images. Choose some, or take the first ones by "
+            f"--limit {_MOST_EXPLAINED}."
+        )
     counts, seen = Counter[str](), 0
 
     def records() -> Iterator[dict[str, Any]]:
@@ -75,21 +87,25 @@ def detect(
         writing = nullcontext() if table is None else writing_table(table, scorer.columns, judged=True)
         drawing = nullcontext() if explain is None else locked_folder(explain)
         with drawing, to_go_on_with(scoring, table), counting_bar("measuring") as advance, writing as add:
-            for part, features in zip(scoring.inputs.parts, scoring.run(advance), strict=True):
+            # Not strict: --limit may end before the last part
+            for features, part in zip(scoring.run(advance), scoring.inputs.parts, strict=False):
                 verdicts = judged(detector, features)
                 counts.update(verdicts.verdicts)
                 if add is not None:
                     add(features, verdicts)
-                if json or not quiet:
-                    found = _records(detector, features)
-                    yield from found if explain is None else _explained(detector, part, found, explain, seen)
+                if explain is not None:
+                    yield from _explained(detector, part, _records(detector, features), explain, seen)
+                elif json or not quiet:
+                    yield from _records(detector, features)
+                else:
+                    yield from _records(detector, features.of(np.flatnonzero(~features.readable)))
                 seen += len(features)
 
     if json:
         print_json_list(records())
     else:
-        _print(records(), counts, table)
-    if fail_on_anomaly and counts["anomalous"] + counts["unreadable"]:
+        _print(records(), counts, table, quiet=quiet)
+    if fail_on_anomaly and (counts["anomalous"] or (counts["unreadable"] and not allow_unreadable)):
         sys.exit(1)
 
 
@@ -112,7 +128,7 @@ def _explained(
 
     with counting_bar("explaining") as advance:
         pictures = prepared(part, detector.model.config.preprocessing)
-        for number, (record, (name, pixels)) in enumerate(zip(records, pictures, strict=True), first):
+        for number, (record, (name, pixels)) in enumerate(zip(records, pictures, strict=False), first):
             if not isinstance(pixels, str):
                 (explanation,) = detector.explain(to_float(pixels[None]), names=[name])
                 stem = re.sub(r"[^\w.-]+", "_", Path(name).stem)[:80]
@@ -123,13 +139,16 @@ def _explained(
             advance(number - first + 1, len(records))
 
 
-def _print(records: Iterator[dict[str, Any]], counts: Mapping[str, int], table: Path | None) -> None:
+def _print(
+    records: Iterator[dict[str, Any]], counts: Mapping[str, int], table: Path | None, *, quiet: bool
+) -> None:
     from rich.console import Console
 
     console = Console(soft_wrap=True)
     for record in records:
-        _print_one(console, record)
-    if sum(counts.values()) > 1:
+        if not quiet or record["verdict"] == "unreadable":
+            _print_one(console, record)
+    if quiet or sum(counts.values()) > 1:
         console.print(", ".join(f"{counts[kind]:,} {kind}" for kind in _COLORS if counts[kind]) + ".")
     if table is not None:
         print(table)

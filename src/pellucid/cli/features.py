@@ -32,7 +32,7 @@ def features(
         images: Pictures, folders, tar shards, arrays, Parquet tables or built-in sets; URLs such as
             s3://bucket/photos/ or https://host/shard-*.tar, where fsspec has the package for it.
         out: The table to write: .csv, .parquet, or .npz, which is held in memory until then.
-        limit: Use no more than this many images of each folder, shard, table, array or set.
+        limit: Use no more than this many images in all, the first ones.
         engine: `ray` scores on the cluster that Ray finds, with the same result.
         workers: Processes. Default: one a processor, if that pays.
         runtime: `onnx` computes by the run's export (pellucid export).

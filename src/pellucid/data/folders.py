@@ -3,35 +3,18 @@
 Of a picture only name, size and time are looked at; it is opened when it is decoded.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from pellucid.data.annotations import Annotations, annotate
 from pellucid.data.images import Crop, printable
+from pellucid.data.listing import File, Listing, list_folder
 from pellucid.data.source import Item, Source, decoding_seconds, selection, title
 from pellucid.data.tables import is_table
 from pellucid.errors import DataError
 
-READ = (".jpg", ".jpeg", ".jpe", ".png", ".webp")
-# What people also have in such folders: listed as skipped, with the reason, and not passed over in silence.
-NOT_READ = (
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jp2",
-    ".jxl",
-    ".ppm",
-    ".pgm",
-    ".tga",
-)
-MAX_FILES = 10_000_000
 _CELEBA_PICTURES = ("img_align_celeba", "img_align_celeba_png")
 
 
@@ -45,13 +28,14 @@ def folder(root: Path, skip: int, limit: int | None) -> Source:
         DataError: If there are no pictures, or too many.
         ConfigError: If `skip` or `limit` leave no image.
     """
-    found = _search(root)
-    files = _selected(root, found.files, skip, limit)
-    used = [name for name in found.tables if "/" not in name or _is_metadata(name)]
+    listing = list_folder(root)
+    files = _selected(root, listing, skip, limit)
+    tables = [name for name in listing.companions if is_table(name)]
+    used = [name for name in tables if "/" not in name or _is_metadata(name)]
     known = annotate(
         {name: root / name for name in used},
         [file.name for file in files],
-        unused=[name for name in found.tables if name not in used] + _beside(root),
+        unused=[name for name in tables if name not in used] + _beside(root),
     )
     return _of_files("folder", f"photographs from {title(root)}", root, files, known)
 
@@ -65,7 +49,7 @@ def celeba(root: Path, skip: int, limit: int | None) -> Source:
     """
     pictures = celeba_pictures(root)
     assert pictures is not None
-    files = _selected(pictures, _search(pictures).files, skip, limit)
+    files = _selected(pictures, list_folder(pictures), skip, limit)
     known = annotate(_celeba_tables(root), [file.name for file in files])
     noun = f"photographs from {title(root)} (CelebA layout)"
     return _of_files("celeba", noun, pictures, files, known, "celeba")
@@ -111,19 +95,11 @@ def _beside(root: Path) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class _File:
-    name: str
-    size: int
-    modified: int
-    problem: str = ""
-
-
 def _of_files(
     kind: str,
     noun: str,
     root: Path,
-    files: list[_File],
+    files: list[File],
     annotations: Annotations,
     crop: Crop = "center",
 ) -> Source:
@@ -144,66 +120,31 @@ def _of_files(
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    """The pictures and the names of the tables in and below a folder, sorted."""
-
-    files: list[_File]
-    tables: list[str]
-
-
-def _selected(root: Path, files: list[_File], skip: int, limit: int | None) -> list[_File]:
-    if not files:
+def _selected(root: Path, listing: Listing, skip: int, limit: int | None) -> list[File]:
+    """The images that are meant, then all that is none, each with a reason."""
+    found = [_for_training(file) for file in listing.files]
+    images = [file for file in found if not file.problem]
+    others = [file for file in found if file.problem]
+    if not images:
         raise DataError(
-            f"{printable(root)}: expected pictures (.jpg, .png or .webp) in or below the folder, got none. "
-            "Check the path."
+            f"{printable(root)}: expected pictures (.jpg, .png or .webp) in or below the folder, got "
+            f"{_instead(others)}. Check the path."
         )
-    return files[selection(len(files), skip, limit)]
+    return images[selection(len(images), skip, limit)] + others
 
 
-def _search(root: Path) -> _Found:
-    """Look through a folder and all below it; each folder once, so that links in a circle come to an end."""
-    found = _Found([], [])
-    waiting, seen = [(root, "")], set[tuple[int, int]]()
-    while waiting:
-        folder, prefix = waiting.pop()
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            found.files.append(_File(prefix, 0, 0, f"the folder cannot be listed ({error.strerror})"))
-            continue
-        for entry in inside:
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry):
-                waiting.append((Path(entry.path), f"{prefix}{entry.name}/"))
-            elif os.path.splitext(entry.name)[1].lower() in READ + NOT_READ:  # noqa: PTH122 (faster)
-                if len(found.files) == MAX_FILES:
-                    raise DataError(f"{printable(root)}: expected at most {MAX_FILES:,} pictures. Split it.")
-                found.files.append(_file(entry, prefix))
-            elif is_table(entry.name):
-                found.tables.append(prefix + entry.name)
-    found.files.sort(key=lambda file: file.name)
-    found.tables.sort()
-    return found
+def _for_training(file: File) -> File:
+    """Shards, tables and arrays are data sets of their own."""
+    if file.kind == "image":
+        return file
+    if file.kind == "shard":
+        problem = f"is a tar shard, which is not looked into here. Unpack it: tar -xf {printable(file.name)}"
+    else:
+        problem = "is a data set of its own. Name it by itself"
+    return replace(file, problem=f"{problem}, or leave it out.")
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _file(entry: os.DirEntry[str], prefix: str) -> _File:
-    name = prefix + entry.name
-    try:
-        status = entry.stat()
-    except OSError as error:
-        return _File(name, 0, 0, f"cannot be read ({error.strerror})")
-    return _File(name, status.st_size, status.st_mtime_ns)
+def _instead(others: list[File]) -> str:
+    if not others:
+        return "none"
+    return f"none that can be read; {printable(others[0].name)}: {others[0].problem.rstrip('.')}"

@@ -25,6 +25,8 @@ SIZES = (32, 64, 128, 256)
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000
+HEAD = 264
+"""Bytes at the beginning of a file that tell what it is."""
 
 # The square of 128 pixels around the face in an aligned CelebA photograph of 178 x 218: hairline to chin.
 # Tighter than the usual 148, which gives a third more of its pixels to whatever is behind the head.
@@ -44,6 +46,13 @@ _SIGNATURES = (
     (4, b"jP  ", "a JPEG 2000"),
     (4, b"JXL ", "a JPEG XL"),
     (0, b"\xff\x0a", "a JPEG XL"),
+    (0, b"8BPS", "a PSD"),
+    (128, b"DICM", "a DICOM file"),
+    (4, b"ftyp", "a video"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"\x93NUMPY", "an array"),
     (0, b"%PDF", "a PDF"),
     (0, b"<svg", "an SVG"),
     (0, b"<?xml", "an XML file"),
@@ -185,7 +194,7 @@ def _reading(label: str, data: bytes = b"") -> Iterator[None]:
             raise
         except UnidentifiedImageError as error:
             raise ImageError(
-                f"{label}: expected a JPEG, PNG or WEBP picture, got {_name_of(data)}. "
+                f"{label}: expected a JPEG, PNG or WEBP picture, got {content_of(data)}. "
                 "Convert it, or leave it out."
             ) from error
         except Image.DecompressionBombError as error:
@@ -200,7 +209,17 @@ def _reading(label: str, data: bytes = b"") -> Iterator[None]:
             ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
-def _name_of(data: bytes) -> str:
+def is_encoded_image(head: bytes) -> bool:
+    """Tell by its first `HEAD` bytes whether something is a JPEG, PNG or WEBP, whatever it is called."""
+    return head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or (
+        head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    )
+
+
+def content_of(data: bytes) -> str:
+    """Name what the content of a file is, by its first `HEAD` bytes, for people."""
+    if not data:
+        return "an empty file"
     names = (name for at, magic, name in _SIGNATURES if data[at : at + len(magic)] == magic)
     return next(names, "something else")
 

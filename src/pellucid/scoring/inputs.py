@@ -3,28 +3,24 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pellucid.data.builtin import BUILTIN
-from pellucid.data.folders import NOT_READ, READ
 from pellucid.data.images import Preprocessing, printable
+from pellucid.data.listing import ARRAYS, SHARDS, TABLES, Kind, kind_of, list_folder
 from pellucid.data.parquet import inspect
 from pellucid.data.source import first_line
-from pellucid.data.sources import find_source
 from pellucid.data.store import open_prepared
 from pellucid.errors import ConfigError, DataError
-from pellucid.scoring.part import MOST_IN_A_SHARD, Part, filesystem_of, is_url, opened
+from pellucid.scoring.part import MOST_IN_A_SHARD, Part, filesystem_of, is_url, opened, shown
 
 PART = 512
 """Pictures in a part of files or rows: some seconds of work."""
 MOST_ROWS = 65_536
 """Rows in a part of a table, whose row groups are otherwise kept whole."""
 
-_ARRAYS = (".npy", ".npz")
-_SHARDS = (".tar", ".tar.gz", ".tgz")  # a .xz may ask for gigabytes to be unpacked
-_TABLES = (".parquet",)
 # What file systems call what changes with a file's content.
 _MARKS = (
     *("size", "mtime", "ETag", "etag", "LastModified", "last_modified", "Last-Modified", "updated"),
@@ -41,16 +37,23 @@ class Inputs:
     Attributes:
         parts: In the order of the results.
         digest: sha256 of all that tells these inputs from others: every part, sizes and times of files.
+        limit: After how many pictures the results end; None for no end.
     """
 
     parts: tuple[Part, ...]
     digest: str
+    limit: int | None = None
 
     @property
     def count(self) -> int | None:
         """How many pictures there are; None if only reading the shards tells."""
         counts = [part.count for part in self.parts]
         return None if None in counts else sum(count or 0 for count in counts)
+
+    @property
+    def at_most(self) -> int | None:
+        """A number that there are no more pictures than; None if only reading the shards tells."""
+        return self.limit if self.count is None else self.count
 
 
 def find_inputs(
@@ -63,15 +66,15 @@ def find_inputs(
     """Cut what was named into parts; of files and shards only names and sizes are looked at.
 
     Args:
-        images: Pictures, folders, CelebA roots, tar shards, .npy, .npz and .parquet files, built-in sets;
-            pictures, folders, shards and tables also as URLs that fsspec opens, with `*`. What stands twice
-            is taken once.
+        images: Pictures, folders, tar shards, .npy, .npz and .parquet files, built-in sets; pictures,
+            folders, shards and tables also as URLs that fsspec opens, with `*`. What stands twice is
+            taken once.
         preprocessing: That arrays and built-in sets are prepared by.
-        limit: Take no more than this many pictures of each folder, shard, table, array or built-in set.
+        limit: Take no more than this many pictures in all, the first ones.
         progress: Called with the number of images done and of all, while an array is prepared.
 
     Raises:
-        DataError: If there are no pictures, or something is malformed.
+        DataError: If there are no pictures, something named is not there, or something is malformed.
         ConfigError: If `limit` is below 1.
         MissingExtraError: If a package is missing.
     """
@@ -79,7 +82,7 @@ def find_inputs(
         raise ConfigError(f"--limit: expected 1 or more, got {limit}. Raise it.")
     parts, states, single = list[Part](), list[Any](), list[str]()
     for image in dict.fromkeys(images):
-        found = _remote(image, limit) if is_url(image) else _local(image, preprocessing, limit, progress)
+        found = _remote(image) if is_url(image) else _local(image, preprocessing, limit, progress)
         if found is None:
             single.append(image)
             continue
@@ -87,11 +90,30 @@ def find_inputs(
         states.append(found[1])
     inside = {part.named(name) for part in parts for name in part.names} if single else set()
     alone = [image for image in single if image not in inside]
-    parts = _files("", "", alone) + parts
+    parts = _within(_files("", "", alone) + parts, limit)
     if not parts:
         raise DataError("expected at least 1 picture, got none. Name files or a folder.")
     states.append([(image, *_state(Path(image))) for image in alone])
-    return Inputs(tuple(parts), _digest(parts, states))
+    return Inputs(tuple(parts), _digest(parts, [*states, limit]), limit)
+
+
+def _within(parts: Sequence[Part], limit: int | None) -> list[Part]:
+    """No more than so many pictures, except that how many of them a shard has is not known."""
+    if limit is None:
+        return list(parts)
+    kept, left = list[Part](), limit
+    for part in parts:
+        if part.kind == "files":
+            problems = tuple((at, reason) for at, reason in part.problems if at < left)
+            kept.append(replace(part, names=part.names[:left], problems=problems))
+        elif part.kind == "shard":
+            kept.append(replace(part, stop=min(part.stop, left)))
+        else:
+            kept.append(replace(part, stop=min(part.stop, part.start + left)))
+        left -= kept[-1].count or 0
+        if left == 0:
+            break
+    return kept
 
 
 def _digest(parts: Sequence[Part], states: Sequence[Any]) -> str:
@@ -110,49 +132,73 @@ def _local(
 ) -> _Found | None:
     """What a path or a name means; None if it is to be read as a single picture."""
     path, name = Path(image), image.lower()
-    if image in BUILTIN or name.endswith(_ARRAYS):
-        dataset = open_prepared(image, preprocessing, progress=progress, limit=None)
+    if image in BUILTIN or name.endswith(ARRAYS):
+        dataset = open_prepared(image, preprocessing, progress=progress, limit=limit)
         count = len(dataset) + len(dataset.skipped)
         return _rows(image, count, limit, dataset.fingerprint), dataset.skipped
     if path.is_dir():
-        return _folder(image, limit)
-    if name.endswith(_SHARDS):
-        return [_shard(image, limit)], [image, *_state(path)]
-    if name.endswith(_TABLES):
-        return _table(image, limit), [image, *_state(path)]
+        return _folder(image)
+    if not _exists(path):
+        raise DataError(f"{printable(image)}: expected pictures, got nothing there. Check the path.")
+    if name.endswith(SHARDS):
+        return [_shard(image)], [image, *_state(path)]
+    if name.endswith(TABLES):
+        return _table(image), [image, *_state(path)]
     return None
 
 
-def _folder(image: str, limit: int | None) -> _Found:
-    """Pictures in and below a folder, then the shards and tables that lie in it."""
-    root, label = Path(image), image.rstrip("/") or image
-    kept = sorted(str(file) for file in root.iterdir() if file.name.lower().endswith(_SHARDS + _TABLES))
-    parts, states = list[Part](), list[Any]()
+def _exists(path: Path) -> bool:
+    """Whether something is there, be it a link to nothing; what cannot be asked for is told on reading."""
     try:
-        source = find_source(root, limit=limit)
-    except DataError:
-        if not kept:
-            raise
-    else:
-        items = [item for chunk in source.chunks() for item in chunk]
-        problems = {at: item for at, item in enumerate(items) if isinstance(item, str)}
-        parts += _files(str(source.root), label, source.names, problems)
-        states.append(source.state)
-    for file in kept:
-        parts += [_shard(file, limit)] if file.lower().endswith(_SHARDS) else _table(file, limit)
-        states.append([file, *_state(Path(file))])
-    return parts, states
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
 
 
-def _remote(url: str, limit: int | None) -> _Found:
+def _folder(image: str) -> _Found:
+    """Pictures in and below a folder, then the shards and tables."""
+    place, label = str(Path(image)), image.rstrip("/") or image
+    files = list_folder(Path(image)).files
+    if not files:
+        raise DataError(
+            f"{printable(image)}: expected pictures in or below the folder, got none. Check the path."
+        )
+    pictures, kept = list[str](), list[Part]()
+    problems = dict[int, str]()
+    for file in files:
+        name, problem = f"{label}/{file.name}", file.problem
+        if file.kind == "shard":
+            kept.append(_shard(name))
+        elif file.kind == "table":
+            try:
+                kept += _table(name)
+            except DataError as error:
+                problem = str(error).removeprefix(f"{printable(name)}: ")
+        elif file.kind == "array":
+            problem = "is an array, which is not read in a folder. Name it by itself, or leave it out."
+        if file.kind == "image" or problem:
+            problems |= {len(pictures): problem} if problem else {}
+            pictures.append(file.name)
+    states = [(file.name, file.size, file.modified) for file in files]
+    return _files(place, label, pictures, problems) + kept, [image, states]
+
+
+def _remote(url: str) -> _Found:
     """What a URL means: a picture, a shard, a table, or all of these below it or that fit its pattern."""
+    if "::" in url:
+        raise ConfigError(
+            f"{printable(url)}: expected one address, got a chain of several (::). Unpack the archive, or "
+            "make tar shards or Parquet tables of it."
+        )
     filesystem, path = filesystem_of(url)
-    known = READ + NOT_READ + _SHARDS + _TABLES
     try:
         if "*" in path:
             root = path.partition("*")[0].rpartition("/")[0]
             found = filesystem.glob(path, detail=True)
-        elif path.lower().endswith(known):
+        elif kind_of(shown(path)) in ("image", "shard", "table"):
             root = path.rpartition("/")[0]
             found = {path: filesystem.info(path)}
         else:
@@ -162,23 +208,36 @@ def _remote(url: str, limit: int | None) -> _Found:
         raise DataError(
             f"{printable(url)}: cannot be listed ({first_line(error)}). Check the URL."
         ) from error
-    names = sorted(name for name in found if name.lower().endswith(known))
+    if list(found) == [path]:
+        root = path.rpartition("/")[0]
+    kinds = {name: kind_of(shown(name)) for name in sorted(found)}
+    names = [name for name, kind in kinds.items() if kind not in ("companion", "hidden")]
     if not names:
         raise DataError(
             f"{printable(url)}: expected pictures, tar shards or Parquet tables, got none. Check the URL."
         )
     begin = filesystem.unstrip_protocol(root)
-    pictures = [name[len(root) + 1 :] for name in names if name.lower().endswith(READ + NOT_READ)]
-    parts = _files(begin, begin, pictures[:limit])
+    pictures = [name[len(root) + 1 :] for name in names if kinds[name] not in ("shard", "table")]
+    parts = _files(begin, begin, pictures)
     for name in names:
         place = filesystem.unstrip_protocol(name)
-        if name.lower().endswith(_SHARDS):
-            parts.append(_shard(place, limit))
-        elif name.lower().endswith(_TABLES):
-            parts += _table(place, limit)
-    infos = [found[name] for name in names]
-    marks = [[str(info.get(key)) for key in _MARKS] for info in infos]
-    return parts, [url, names, marks]
+        if kinds[name] == "shard":
+            parts.append(_shard(place))
+        elif kinds[name] == "table":
+            parts += _table(place)
+    return parts, [url, names, [_marks(filesystem, name, found[name], kinds[name]) for name in names]]
+
+
+def _marks(filesystem: Any, name: str, info: Mapping[str, Any], kind: Kind) -> list[str]:
+    """What changes with a file's content; a listing over http has nothing of it, so shards are asked for."""
+    if kind in ("shard", "table") and not any(info.get(key) for key in _MARKS):
+        try:
+            info = filesystem.info(name)
+        except Exception as error:  # each file system has a tree of errors of its own
+            raise DataError(
+                f"{printable(shown(name))}: cannot be reached ({first_line(error)}). Check the URL."
+            ) from error
+    return [str(info.get(key)) for key in _MARKS]
 
 
 def _files(
@@ -197,11 +256,11 @@ def _files(
     ]
 
 
-def _shard(place: str, limit: int | None) -> Part:
-    return Part("shard", place, place, stop=MOST_IN_A_SHARD + 1 if limit is None else limit)
+def _shard(place: str) -> Part:
+    return Part("shard", place, shown(place), stop=MOST_IN_A_SHARD + 1)
 
 
-def _table(place: str, limit: int | None) -> list[Part]:
+def _table(place: str) -> list[Part]:
     """Row groups together until they have as many rows as a part; none is read twice unless it is huge."""
     try:
         with opened(place) as file:
@@ -215,21 +274,26 @@ def _table(place: str, limit: int | None) -> list[Part]:
         pieces = max(1, -(-rows // MOST_ROWS))
         ends += [end + rows * piece // pieces for piece in range(1, pieces + 1)]
         end += rows
-    last = end if limit is None else min(end, limit)
     parts, start = list[Part](), 0
-    for end in ends:
-        stop = min(end, last)
-        if stop > start and (stop - start >= PART or stop == last):
-            parts.append(Part("table", place, place, start=start, stop=stop))
+    for stop in ends:
+        if stop > start and (stop - start >= PART or stop == end):
+            parts.append(Part("table", place, shown(place), start=start, stop=stop))
             start = stop
     return parts
 
 
 def _rows(image: str, count: int, limit: int | None, fingerprint: str) -> list[Part]:
-    last = count if limit is None else min(count, limit)
     return [
-        Part("rows", image, image, start=start, stop=min(start + PART, last), fingerprint=fingerprint)
-        for start in range(0, last, PART)
+        Part(
+            "rows",
+            image,
+            image,
+            start=start,
+            stop=min(start + PART, count),
+            limit=limit,
+            fingerprint=fingerprint,
+        )
+        for start in range(0, count, PART)
     ]
 
 

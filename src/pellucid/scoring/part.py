@@ -2,18 +2,18 @@
 
 import tarfile
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from pellucid.data.dataset import Dataset
-from pellucid.data.folders import NOT_READ, READ
-from pellucid.data.images import MAX_BYTES, Preprocessing, printable
+from pellucid.data.images import HEAD, MAX_BYTES, Preprocessing, printable
+from pellucid.data.listing import kind_of, problem_of
 from pellucid.data.parquet import inspect, pictures
 from pellucid.data.source import Item, first_line
 from pellucid.data.store import open_prepared
@@ -41,6 +41,7 @@ class Part:
         problems: Of files that are known to be unreadable, the reason by position.
         start: First row; of a shard 0.
         stop: After the last row; of a shard, after how many pictures to end.
+        limit: After how many rows the data set ends that rows are taken from; None for no end.
         fingerprint: Of the data set that rows are taken from: whoever opens it must find the same one.
     """
 
@@ -51,6 +52,7 @@ class Part:
     problems: tuple[tuple[int, str], ...] = ()
     start: int = 0
     stop: int = 0
+    limit: int | None = None
     fingerprint: str = ""
 
     @property
@@ -62,7 +64,12 @@ class Part:
 
     def named(self, name: str) -> str:
         """What a picture of it is called in the results."""
-        return f"{self.label}/{name}" if self.label else name
+        return shown(f"{self.label}/{name}" if self.label else name)
+
+
+def shown(place: str) -> str:
+    """A place in the results: a signed address without its signature, which is nobody's business."""
+    return place.partition("?")[0] if place.startswith(("http://", "https://")) else place
 
 
 def read(part: Part) -> Iterator[Named]:
@@ -134,45 +141,65 @@ def _files(part: Part) -> Iterator[Named]:
     filesystem, root = filesystem_of(part.place)
     for start in range(0, len(part.names), _FETCHED):
         names = part.names[start : start + _FETCHED]
-        places = [f"{root}/{name}" for name in names]
-        ends = [MAX_BYTES + 1] * len(places)
-        found = filesystem.cat_ranges(places, [0] * len(places), ends, on_error="return")
-        for name, content in zip(names, found, strict=True):
-            whole = isinstance(content, bytes)
-            yield part.named(name), content if whole else f"cannot be fetched ({first_line(content)})"
+        odd = [name for name in names if kind_of(shown(name)) != "image"]
+        heads = _fetched(filesystem, root, odd, HEAD)
+        none = {name: problem_of(name, head) for name, head in heads.items() if isinstance(head, bytes)}
+        known = {name: problem for name, problem in none.items() if problem}
+        found = _fetched(filesystem, root, [name for name in names if name not in known], MAX_BYTES + 1)
+        for name in names:
+            yield part.named(name), known.get(name) or found[name]
+
+
+def _fetched(filesystem: Any, root: str, names: Sequence[str], most: int) -> dict[str, Item]:
+    """The first bytes of files, at once; of one that cannot be fetched the reason."""
+    places = [f"{root}/{name}" for name in names]
+    found = filesystem.cat_ranges(places, [0] * len(places), [most] * len(places), on_error="return")
+    return {
+        name: content if isinstance(content, bytes) else f"cannot be fetched ({first_line(content)})"
+        for name, content in zip(names, found, strict=True)
+    }
 
 
 def _shard(part: Part) -> Iterator[Named]:
     count = 0
     try:
         with opened(part.place) as file:
-            for member, content in members(file, gzipped=part.place.lower().endswith("gz")):
+            for member, content in members(file, gzipped=shown(part.place).lower().endswith("gz")):
                 if count == part.stop:
                     return
-                if not member.isreg() or not _is_picture(member.name):
+                item = _item(member, content)
+                if item is None:
                     continue
                 count += 1
                 if count > MOST_IN_A_SHARD:
                     yield part.label, f"has more than {MOST_IN_A_SHARD:,} pictures; split it for the rest"
                     return
-                yield part.named(member.name), _content(member, content)
+                yield part.named(member.name), item
+        if not count:
+            yield part.label, "holds no picture. Leave it out."
     except PellucidError:
         raise
     except Exception as error:  # a hostile archive raises nearly any type: zlib.error, EOFError ...
         yield part.label, f"cannot be read from here on ({first_line(error)}). Copy it again."
 
 
-def _content(member: tarfile.TarInfo, content: BufferedReader | None) -> Item:
-    if content is None:
+def _item(member: tarfile.TarInfo, content: BufferedReader | None) -> Item | None:
+    """A member's content, or why it is not read; None for a folder, a companion and what is hidden."""
+    if member.isdir():
+        return None
+    if content is None and member.isreg():
         return "is sparse, which hides its size. Pack it again without holes."
+    if content is None:
+        companion = kind_of(member.name) == kind_of(member.linkname or member.name) == "companion"
+        what = "a link, which is not followed" if member.islnk() or member.issym() else "no regular file"
+        return None if companion else f"is {what}. Store the picture itself, or leave it out."
+    head = content.read(HEAD)
+    problem = problem_of(member.name, head)
+    if problem != "":
+        return problem
     if member.size > MAX_BYTES:
         return f"expected at most {MAX_BYTES // 1_000_000} MB, got more. Save it smaller."
-    return content.read()
-
-
-def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    return path.suffix.lower() in READ + NOT_READ and not path.name.startswith(".")
+    return head + content.read()
 
 
 def _table(part: Part) -> Iterator[Named]:
@@ -194,7 +221,7 @@ def _table(part: Part) -> Iterator[Named]:
 
 
 def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outcome]]:
-    dataset = _opened(part.place, preprocessing)
+    dataset = _opened(part.place, preprocessing, part.limit)
     if dataset.fingerprint != part.fingerprint:
         raise DataError(
             f"{printable(part.place)}: expected the images that were there at the start, but they have "
@@ -213,5 +240,5 @@ def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outco
 
 
 @lru_cache(maxsize=4)
-def _opened(place: str, preprocessing: Preprocessing) -> Dataset:
-    return open_prepared(place, preprocessing)
+def _opened(place: str, preprocessing: Preprocessing, limit: int | None) -> Dataset:
+    return open_prepared(place, preprocessing, limit=limit)

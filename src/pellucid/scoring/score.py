@@ -1,13 +1,17 @@
 """Score any number of pictures: on this machine or on a Ray cluster, to be gone on with after a stop."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from pellucid.anomaly.features import Features
 from pellucid.data.crew import workers_for
-from pellucid.errors import ConfigError
+from pellucid.data.images import printable
+from pellucid.errors import ConfigError, DataError
 from pellucid.scoring.cluster import score_on_ray
 from pellucid.scoring.inputs import Inputs
 from pellucid.scoring.local import score_here
@@ -45,7 +49,7 @@ class Scoring:
             raise ConfigError(f"--workers: expected 0 or more, got {self.workers}. Leave it out.")
 
     def run(self, progress: Progress | None = None) -> Iterator[Features]:
-        """The features of each part, in their order; no more than some parts are in memory at a time.
+        """Score every part, and give the features of each in their order; few are in memory at a time.
 
         With `keep`, all parts are scored first, and then given; parts that are there from before are taken.
         Call `finish` when what they are for is written.
@@ -55,49 +59,96 @@ class Scoring:
 
         Raises:
             ConfigError: If `keep` holds parts of another scoring.
+            DataError: If there is no picture in all that was named.
             RunError: If the run is missing or damaged.
             MissingExtraError: If a package is missing.
             OSError: If parts cannot be written.
         """
-        parts, counted = self.inputs.parts, self.inputs.count is not None
-        total = self.inputs.count or len(parts)
-        done = 0
+        done, limit = 0, self.inputs.limit
+        remarks = list[str]()
+        with closing(self._of_parts(_counting(self.inputs, progress))) as parts:
+            for part, features in parts:
+                pictures = _pictures(part, features)
+                remarks += features.problems[pictures:]
+                last = limit is not None and done + pictures >= limit
+                yield features.of(np.arange(limit - done)) if limit is not None and last else features
+                done += pictures
+                if last:
+                    return
+        if not done:
+            self.finish()
+            raise DataError(
+                f"expected at least 1 picture, got none: {printable(self.inputs.parts[0].label)} "
+                f"{remarks[0].rstrip('.')}. Check what you named."
+            )
 
-        def advance(part: Part) -> None:
-            nonlocal done
-            done += (part.count or 0) if counted else 1
-            if progress:
-                progress(done, total)
-
+    def _of_parts(self, advance: Callable[[Part], None]) -> Generator[tuple[Part, Features], None, None]:
+        """Every part with its features, in their order, as far as they are asked for."""
+        parts = self.inputs.parts
         if self.keep is None:
-            for number, features in self._scored(dict(enumerate(parts))):
-                advance(parts[number])
-                yield features
+            with closing(self._scored(dict(enumerate(parts)))) as scored:
+                for number, features in scored:
+                    advance(parts[number])
+                    yield parts[number], features
             return
         store = Parts(self.keep, self._plan(), len(parts))
-        there = store.done()
-        for number in sorted(there):
-            advance(parts[number])
+        for number in range(self._score_into(store, advance)):
+            yield parts[number], store.read(number)
+
+    def _score_into(self, store: Parts, advance: Callable[[Part], None]) -> int:
+        """Score what is not there yet, and give how many parts have as many pictures as are wanted."""
+        parts, limit, there = self.inputs.parts, self.inputs.limit, store.done()
         missing = {number: part for number, part in enumerate(parts) if number not in there}
-        for number, features in self._scored(missing):
-            store.write(number, features)
-            advance(parts[number])
-        yield from map(store.read, range(len(parts)))
+        count = 0
+        with closing(self._scored(missing)) as scored:
+            for number, part in enumerate(parts):
+                if number in there:
+                    count += 0 if limit is None else _pictures(part, store.read(number))
+                else:
+                    _, features = next(scored)
+                    store.write(number, features)
+                    count += _pictures(part, features)
+                advance(part)
+                if limit is not None and count >= limit:
+                    return number + 1
+        return len(parts)
 
     def finish(self) -> None:
         """Delete the parts that were kept."""
         if self.keep is not None:
             Parts(self.keep, self._plan(), len(self.inputs.parts)).remove()
 
-    def _scored(self, parts: Mapping[int, Part]) -> Iterator[tuple[int, Features]]:
+    def _scored(self, parts: Mapping[int, Part]) -> Generator[tuple[int, Features], None, None]:
         if not parts:
-            return iter(())
+            return
         if self.engine == "ray":
-            return score_on_ray(parts, self.recipe, self.workers)
-        images = sum(_OF_A_SHARD if part.count is None else part.count for part in parts.values())
+            yield from score_on_ray(parts, self.recipe, self.workers)
+            return
+        images = sum(
+            min(_OF_A_SHARD, part.stop) if part.count is None else part.count for part in parts.values()
+        )
         workers = workers_for(images * _SECONDS_AN_IMAGE) if self.workers is None else self.workers
-        return score_here(parts, self.recipe, min(workers, len(parts)))
+        yield from score_here(parts, self.recipe, min(workers, len(parts)))
 
     def _plan(self) -> dict[str, str]:
         """All that decides the rows, by what people call it; whoever scores, they are the same."""
         return {"images": self.inputs.digest, **scorer_of(self.recipe).settings}
+
+
+def _counting(inputs: Inputs, progress: Progress | None) -> Callable[[Part], None]:
+    """What is told of each part that is done: the pictures so far, or the parts, if nobody knows them."""
+    total, done = inputs.count, 0
+
+    def advance(part: Part) -> None:
+        nonlocal done
+        done += 1 if total is None else part.count or 0
+        if progress:
+            progress(done, len(inputs.parts) if total is None else total)
+
+    return advance
+
+
+def _pictures(part: Part, features: Features) -> int:
+    """How many rows are pictures: the last one may be a remark on the container, which has its name."""
+    remark = bool(features.names) and part.kind == "shard" and features.names[-1] == part.label
+    return len(features) - remark
