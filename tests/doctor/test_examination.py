@@ -6,7 +6,6 @@ from pellucid.doctor import computing
 from pellucid.doctor.examination import looked
 from pellucid.doctor.finding import Finding
 from pellucid.model.predictor import resolve_device
-from pellucid.training.precision import resolve_precision
 
 
 def test_a_check_that_fails_itself_is_one_line() -> None:
@@ -23,7 +22,10 @@ def test_what_torch_answers_is_what_training_will_decide(capsys) -> None:  # typ
     facts = json.loads(capsys.readouterr().out.splitlines()[-1])
     device = resolve_device("auto")
     assert facts["devices"][0].split(":")[0].split(" ")[0] == device.type
-    assert facts["precision"] == str(resolve_precision("auto", device)).removeprefix("torch.")
+    rates = facts["rates"]
+    assert facts["precision"] == (
+        "bfloat16" if rates and rates["bfloat16"] > 1.05 * rates["float32"] else "float32"
+    )
     assert facts["threads"] == torch.get_num_threads()
     assert [finding.state for finding in computing.findings(facts)] == ["fine"] * 3
 

@@ -21,7 +21,7 @@ from pellucid.errors import ConfigError, RunError, TrainingError
 from pellucid.model.architecture import Architecture
 from pellucid.model.predictor import load
 from pellucid.objective.objectives import Objective
-from pellucid.training import loop
+from pellucid.training import gradient
 from pellucid.training.checkpoint import CHECKPOINT
 from pellucid.training.config import TrainingConfig
 from pellucid.training.loop import Progress, learning_rate_at, train
@@ -243,13 +243,13 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(
     dataset: Dataset, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(CONFIG, checkpoint_minutes=0.0)
-    real = loop.loss_terms
+    real = gradient.latent_terms
 
     def breaks(*arguments, progress: float, **options):  # type: ignore[no-untyped-def]
         terms = real(*arguments, progress=progress, **options)
-        return terms if progress < 0.5 else {**terms, "loss": terms["loss"] * torch.nan}
+        return terms if progress < 0.5 else {**terms, "price": terms["price"] * torch.nan}
 
-    monkeypatch.setattr(loop, "loss_terms", breaks)
+    monkeypatch.setattr(gradient, "latent_terms", breaks)
     with pytest.raises(TrainingError, match="not finite|no longer finite|diverged"):
         train(dataset, architecture, config, tmp_path / "run", device="cpu")
     kept = weights(tmp_path / "run")

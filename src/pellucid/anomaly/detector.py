@@ -28,10 +28,10 @@ from pellucid.anomaly.verdict import COLUMN_LABELS, Contribution, Verdict
 from pellucid.data.dataset import Dataset
 from pellucid.data.images import to_float, to_pixels
 from pellucid.errors import ConfigError, DataError
-from pellucid.latents.activity import ACTIVE_VARIANCE
 from pellucid.latents.names import LatentTable, table_of
 from pellucid.model.beside import MOST_ROWS
 from pellucid.model.predictor import Images, Model
+from pellucid.objective.kl import ACTIVE_VARIANCE
 
 MOST_REFERENCES = MOST_ROWS
 MOST_PICTURES = 2_000

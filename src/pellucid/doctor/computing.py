@@ -14,7 +14,10 @@ def answer() -> None:
     """Print what torch says of itself, as the last line."""
     import torch
 
-    from pellucid.training.precision import resolve_precision
+    from pellucid.model.architecture import Architecture
+    from pellucid.objective.objectives import Objective
+    from pellucid.training.defaults import defaults_for
+    from pellucid.training.precision import race_precision
 
     devices = ["cpu"]
     if torch.backends.mps.is_available():
@@ -22,9 +25,14 @@ def answer() -> None:
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     devices = [f"cuda:{number} ({name})" for number, name in enumerate(names)] + devices
     here = torch.device(devices[0].partition(" ")[0])
+    usual = defaults_for("folder", 3)
+    race = race_precision(
+        Architecture(usual.preset, 64, 3, usual.latents), Objective(losses=usual.losses), here
+    )
     facts = {
         "devices": devices,
-        "precision": str(resolve_precision("auto", here)).removeprefix("torch."),
+        "rates": {str(dtype).removeprefix("torch."): rate for dtype, rate in race.images_per_second.items()},
+        "precision": str(race.winner).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
     }
@@ -47,7 +55,7 @@ def findings(facts: dict[str, Any] | str) -> list[Finding]:
         return []
     return [
         devices(facts["devices"]),
-        precision(facts["precision"], facts["vectors"]),
+        precision(facts["precision"], facts["rates"], facts["vectors"]),
         threads(facts["threads"]),
     ]
 
@@ -57,11 +65,12 @@ def devices(names: list[str]) -> Finding:
     return Finding(TOPIC, "devices", ", ".join(names))
 
 
-def precision(numbers: str, vectors: str) -> Finding:
-    """Whether the device computes in bfloat16: what `--precision auto` decides by."""
-    if numbers == "bfloat16":
-        return Finding(TOPIC, "bfloat16", f"yes, training uses it ({vectors})")
-    return Finding(TOPIC, "bfloat16", f"no, training computes in {numbers} ({vectors})")
+def precision(winner: str, rates: dict[str, float], vectors: str) -> Finding:
+    """The format that training uses here, and the race that says so, of the networks for photographs."""
+    if not rates:
+        return Finding(TOPIC, "precision", f"float32; no bfloat16 here ({vectors})")
+    raced = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+    return Finding(TOPIC, "precision", f"{winner} (images/s on one thread: {raced}; {vectors})")
 
 
 def threads(count: int) -> Finding:

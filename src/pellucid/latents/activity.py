@@ -10,9 +10,8 @@ from pellucid.data.builtin import BUILTIN
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DataError, RunError
 from pellucid.model.predictor import Model
-from pellucid.objective.kl import ACTIVE_KL
+from pellucid.objective.kl import active_latents
 
-ACTIVE_VARIANCE = 0.01
 _QUANTILES = (0.01, 0.99)
 _BATCH = 256
 
@@ -108,12 +107,10 @@ def measure_activity(codes: Codes) -> Activity:
     """Measure each latent's KL, the variance and the range of its posterior mean.
 
     A latent that the model does not use has the prior as its posterior: KL 0, and a mean that stays at 0.
-    The two thresholds are those of `ACTIVE_KL` and, after Burda et al. 2015 (arXiv:1509.00519),
-    `ACTIVE_VARIANCE`.
+    Which are active, `active_latents` says.
     """
     mean, log_variance = codes.mean.astype(np.float64), codes.log_variance.astype(np.float64)
     kl = 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).mean(axis=0)
     variance = mean.var(axis=0)
     low, high = np.quantile(mean, _QUANTILES, axis=0)
-    active = (kl > ACTIVE_KL) & (variance > ACTIVE_VARIANCE)
-    return Activity(kl, variance, active, low, high, len(mean))
+    return Activity(kl, variance, active_latents(kl, variance), low, high, len(mean))

@@ -1,5 +1,8 @@
 """The rate: how much each latent says about an image."""
 
+from typing import TypeVar
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -8,6 +11,23 @@ from pellucid.model.posterior import Posterior
 
 ACTIVE_KL = 0.1
 """Nats an image above which a latent says something."""
+ACTIVE_VARIANCE = 0.01
+"""Variance of the posterior mean over images above which it moves (Burda et al. 2015, arXiv:1509.00519)."""
+
+_Values = TypeVar("_Values", Tensor, np.ndarray)
+
+
+def active_latents(kl: _Values, variance: _Values) -> _Values:
+    """Tell which latents are active: KL above 0.1 nat, and a mean that moves from image to image.
+
+    Args:
+        kl: [latent], mean over images, nats.
+        variance: [latent], of the posterior mean over the images.
+
+    Returns:
+        bool [latent].
+    """
+    return (kl > ACTIVE_KL) & (variance > ACTIVE_VARIANCE)
 
 
 def kl(posterior: Posterior) -> Float[Tensor, "batch latent"]:

@@ -13,7 +13,7 @@ from pellucid.model.posterior import Posterior
 from pellucid.objective.dip_vae import covariance_of_latents, covariance_of_means, distance_from_identity
 from pellucid.objective.factor_vae import LEARNING_RATE, WIDTH
 from pellucid.objective.kl import kl
-from pellucid.objective.reconstruction import LOSSES, training_loss
+from pellucid.objective.reconstruction import LOSSES
 from pellucid.objective.total_correlation import Estimator, decompose
 
 ObjectiveName = Literal[
@@ -97,7 +97,7 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class _Batch:
-    """What the price of the latents is computed from: the arguments of `loss_terms`, and the KL."""
+    """What the price of the latents is computed from: the arguments of `latent_terms`, and the KL."""
 
     z: Tensor
     posterior: Posterior
@@ -107,25 +107,22 @@ class _Batch:
     log_density_ratio: Callable[[Tensor], Tensor] | None
 
 
-def loss_terms(
+def latent_terms(
     objective: Objective,
-    image: Float[Tensor, "batch channel height width"],
-    logits: Float[Tensor, "batch channel height width"],
-    z: Float[Tensor, "rows latent"],
+    z: Float[Tensor, "batch latent"],
     posterior: Posterior,
     *,
     dataset_size: int,
     progress: float,
     log_density_ratio: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
-    """Compute the loss of a batch, and what it is made of, in nats an image.
+    """Compute what a batch's latents cost beside the reconstruction, in nats an image.
+
+    The loss to minimise is the mean `training_loss` of the batch plus the price.
 
     Args:
         objective: What to minimise.
-        image: Values in [0, 1].
-        logits: The decoder's output for z.
-        z: One sample per image, drawn from `posterior`. In distributed training z and `posterior` may be
-            those of all processes, beside the images of this one.
+        z: One sample per image, drawn from `posterior`. In distributed training, those of all processes.
         posterior: The encoder's output, in the order of z.
         dataset_size: Images in the training set, at least the rows of z.
         progress: How much of the training is done, 0 to 1.
@@ -133,20 +130,18 @@ def loss_terms(
             `Adversary`.
 
     Returns:
-        "loss" to minimise, "reconstruction", "kl"; for "beta-tcvae" also "mutual_information",
-        "total_correlation" and "dimension_wise_kl"; for "factor-vae" also "total_correlation"; for
-        "dip-vae-i" and "-ii" also "covariance_penalty", weighed.
+        "price", "kl"; for "beta-tcvae" also "mutual_information", "total_correlation" and
+        "dimension_wise_kl"; for "factor-vae" also "total_correlation"; for "dip-vae-i" and "-ii" also
+        "covariance_penalty", weighed.
 
     Raises:
         BatchError: If the batch is too small or too large for the estimator.
         ConfigError: If "factor-vae" has no `log_density_ratio`.
-        ImageError: If image and logits differ in shape.
     """
-    reconstruction = training_loss(dict(objective.losses), image, logits).mean()
     rate = kl(posterior).sum(1).mean()
     batch = _Batch(z, posterior, rate, dataset_size, progress, log_density_ratio)
     price, terms = OBJECTIVES[objective.name](objective, batch)
-    return {"loss": reconstruction + price, "reconstruction": reconstruction, "kl": rate, **terms}
+    return {"price": price, "kl": rate, **terms}
 
 
 _Priced = tuple[Tensor, dict[str, Tensor]]

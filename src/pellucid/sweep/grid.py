@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.architecture import Architecture
 from pellucid.model.directory import CONFIG, read_config
 from pellucid.model.inside import inside
-from pellucid.model.predictor import resolve_device
 from pellucid.training.checkpoint import CHECKPOINT, read_settings
 from pellucid.training.config import TrainingConfig, settings_of
 from pellucid.training.loop import Progress, train
-from pellucid.training.precision import resolve_precision
+from pellucid.training.precision import FORMATS, settled_precision
 
 MAX_RUNS = 1000
 SETTINGS: Mapping[str, str] = {
@@ -171,13 +172,13 @@ def check_plan(plan: Plan) -> None:
         ConfigError: If a run's settings make no sense, or its folder holds a run with other settings.
         RunError: If its checkpoint is damaged.
     """
-    precision = resolve_precision(plan.config.precision, resolve_device(plan.device))
     for run in plan.runs:
         config = plan.config_of(run)
         if not (plan.path(run) / CHECKPOINT).is_file():
             continue
-        now = settings_of(config, plan.architecture, plan.dataset, precision)
         then = read_settings(plan.path(run))
+        precision = FORMATS.get(settled_precision(config.precision, then.get("precision")), torch.float32)
+        now = settings_of(config, plan.architecture, plan.dataset, precision)
         for key in sorted(now.keys() | then.keys()):
             if now.get(key) != then.get(key):
                 raise ConfigError(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from pellucid.model.posterior import Posterior
 from pellucid.model.vae import VAE
-from pellucid.objective.kl import ACTIVE_KL, kl
+from pellucid.objective.kl import active_latents, kl
 
 ALIGN_IMAGES = 3_000
 _SMOOTHING = 0.3  # standard deviation of noise on the means: else two clusters, however near, draw an axis
@@ -119,7 +119,7 @@ def align(vae: VAE, optimizer: torch.optim.Optimizer, posterior: Posterior) -> N
         optimizer: Adam.
         posterior: Of as many training images as is affordable.
     """
-    active = (kl(posterior).mean(0) > ACTIVE_KL).cpu().numpy()
+    active = active_latents(kl(posterior).mean(0), posterior.mean.var(0, correction=0)).cpu().numpy()
     axes = independent_axes(posterior.mean.cpu().numpy(), active)
     encode, decode = cast(nn.Linear, vae.encoder[-1]), cast(nn.Linear, vae.decoder[0])
     rotation = torch.from_numpy(axes).to(encode.weight)  # [latent latent]

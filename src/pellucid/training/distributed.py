@@ -2,13 +2,12 @@
 
 `torchrun` starts the same command in every process and tells each its place by environment variables. A run
 of many processes is the run of one, computed in parts: every process takes its slice of each global batch,
-the latents of all are gathered before anything is computed from them, and gradients are averaged by
-DistributedDataParallel. So the number of processes changes nothing but rounding.
+the latents of all are gathered before anything is computed from them, and gradients are added up. So the
+number of processes changes nothing but rounding.
 
-For the loss R_r + T of process r, its own images' reconstruction and the price of everybody's latents, the
-mean over P processes of the gradients has to be that of mean_r R_r + T. The gathered latents' gradient is
-summed over the processes, which gives h_r, the encoder's output in process r, the gradient
-dR_r/dh_r + P dT/dh_r; the mean divides by P, and the sum over processes of dT/dh_r dh_r/dtheta is dT/dtheta.
+The loss is the mean reconstruction over the batch plus the price of everybody's latents. Every process knows
+the whole price, so it takes the gradient of both by its own latents, and by the weights through these; the
+sum over processes is the gradient (`pellucid.training.gradient`).
 
 Two ways of waiting. Within and between steps every process is soon at the same place: ten minutes. Where one
 works and the others wait (`together`), it may decode a million images: a day. A process that dies closes its
@@ -17,20 +16,19 @@ connections, so both notice it at once; the times are for machines that vanish w
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib import import_module
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
+from torch import Tensor
 
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.posterior import Posterior
+from pellucid.training.pace import Work
 
 _STEP_PATIENCE = timedelta(minutes=10)
 _WORK_PATIENCE = timedelta(days=1)
@@ -43,24 +41,6 @@ _Result = TypeVar("_Result")
 
 class PeerError(TrainingError):
     """Another process of the run failed, and says why itself."""
-
-
-class _Gather(torch.autograd.Function):
-    """The rows of all processes, in the order of their ranks; each row's gradient is summed over them."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, rows: Tensor, processes: "Processes") -> Tensor:
-        ctx.processes = processes  # type: ignore[attr-defined]
-        gathered = rows.new_empty((len(rows) * processes.count, *rows.shape[1:]))
-        dist.all_gather(list(gathered.chunk(processes.count)), rows.contiguous())
-        return gathered
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        processes: Processes = ctx.processes  # type: ignore[attr-defined]
-        summed = gradients[0].clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(summed)
-        return summed[processes.part(len(summed))], None
 
 
 @dataclass(frozen=True)
@@ -105,23 +85,24 @@ class Processes:
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def gather(self, posterior: Posterior) -> Posterior:
-        """The posteriors of all processes in the order of the global batch, differentiable."""
+        """The posteriors of all processes in the order of the global batch, without graph."""
         if self.alone:
             return posterior
         both = torch.cat([posterior.mean, posterior.log_variance], dim=1)  # one message instead of two
-        gathered = cast(Tensor, _Gather.apply(both, self))  # type: ignore[no-untyped-call]
+        gathered = both.new_empty((len(both) * self.count, both.shape[1]))
+        dist.all_gather(list(gathered.chunk(self.count)), both)
         mean, log_variance = gathered.chunk(2, dim=1)
-        return Posterior(mean, log_variance)
+        return Posterior(mean.contiguous(), log_variance.contiguous())
 
-    def averaged(self, forward: nn.Module) -> nn.Module:
-        """The same forward pass, whose backward pass leaves the gradient's mean over all processes.
-
-        All begin with the weights of the first.
-        """
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrite every tensor by its sum over all processes."""
         if self.alone:
-            return forward
-        device_ids = [self.local_rank] if self.device.startswith("cuda") else None
-        return nn.parallel.DistributedDataParallel(forward, device_ids=device_ids)
+            return
+        flat = [tensor.flatten() for tensor in tensors]
+        message = torch.cat(flat)
+        dist.all_reduce(message)
+        for tensor, total in zip(tensors, torch.split(message, [len(part) for part in flat]), strict=True):
+            tensor.copy_(total.view(tensor.shape))
 
     def mean(self, values: Mapping[str, float]) -> dict[str, float]:
         """The mean of each value over all processes; all have values of the same names."""
@@ -131,13 +112,17 @@ class Processes:
         dist.all_reduce(means)
         return dict(zip(values, (means / self.count).tolist(), strict=True))
 
-    def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:
-        """The seconds of the first process, and whether any of all wants to stop: one message a step."""
+    def agree(
+        self, seconds: float, due: tuple[Work, ...], stop: bool
+    ) -> tuple[float, tuple[Work, ...], bool]:
+        """Time and due work as the first process sees them, and whether any wants to stop: one message."""
         if self.alone:
-            return seconds, stop
-        heard = torch.tensor([seconds if self.leads else 0.0, float(stop)], dtype=torch.float64)
+            return seconds, due, stop
+        flags = sum(work.value for work in due)
+        heard = torch.tensor([seconds, flags, stop] if self.leads else [0, 0, stop], dtype=torch.float64)
         dist.all_reduce(heard)
-        return float(heard[0]), bool(heard[1] > 0)
+        flags = int(heard[1])
+        return float(heard[0]), tuple(work for work in Work if work.value & flags), bool(heard[2] > 0)
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite every tensor by that of the first process."""
@@ -260,8 +245,6 @@ def _join(count: int, device: str) -> Processes:
     on_cuda = device.startswith("cuda")
     if on_cuda:
         torch.cuda.set_device(device)
-    # DistributedDataParallel imports it when it is built, and what it imports then keeps the group alive.
-    import_module("torch._dynamo")
     try:
         # Messages about the run are on the CPU, so they go by gloo and never wait for the GPU's queue.
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=_STEP_PATIENCE)

@@ -7,14 +7,17 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 import pellucid
-from pellucid.data.dataset import Dataset
+from pellucid.data.dataset import Dataset, Split
+from pellucid.data.images import to_float
 from pellucid.data.trained_here import remember_training
 from pellucid.errors import ConfigError, TrainingError
 from pellucid.model.architecture import Architecture
@@ -24,8 +27,7 @@ from pellucid.model.posterior import Posterior
 from pellucid.model.predictor import Model, load, resolve_device
 from pellucid.model.vae import VAE
 from pellucid.objective.factor_vae import Adversary
-from pellucid.objective.kl import ACTIVE_KL, kl
-from pellucid.objective.objectives import loss_terms
+from pellucid.objective.kl import active_latents, kl
 from pellucid.objective.reconstruction import training_loss
 from pellucid.storage.writing import locked_folder, remove_abandoned
 from pellucid.training.alignment import ALIGN_IMAGES, align
@@ -47,16 +49,19 @@ from pellucid.training.config import (
     settings_of,
 )
 from pellucid.training.distributed import ALONE, Processes
+from pellucid.training.gradient import Gradient
 from pellucid.training.interrupt import Interruptible
 from pellucid.training.memory import keep_freed_memory
 from pellucid.training.metrics_log import METRICS, append_metrics, cut_metrics
-from pellucid.training.pace import Clock, Meter, passes
-from pellucid.training.precision import resolve_precision
+from pellucid.training.pace import Aside, Clock, Meter, Work
+from pellucid.training.precision import FORMATS, race_precision, settled_precision
 from pellucid.training.preview import PREVIEW, write_preview
 from pellucid.training.sampler import Sampler, generator_for
+from pellucid.training.threads import WorkerThreads
 
 _VALIDATION_IMAGES = 1000
 _PREVIEW_IMAGES = 10
+_CHUNK = 100  # images that a thread encodes at a time
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Progress:
         seconds_left: Estimate of the seconds to go.
         images_per_second: Over the last stretch.
         terms: The objective's terms, nats an image, mean over the last stretch.
-        active_latents: Latents with more than 0.1 nat of KL in the last batch.
+        active_latents: Latents that are active in the last batch, see `active_latents`.
     """
 
     step: int
@@ -109,23 +114,6 @@ def learning_rate_at(config: TrainingConfig, fraction: float) -> float:
     )
 
 
-class _Pass(nn.Module):
-    """Encode the images of this process, sample z for those of all, decode its own.
-
-    One module, because DistributedDataParallel takes one forward pass.
-    """
-
-    def __init__(self, vae: VAE, processes: Processes) -> None:
-        super().__init__()
-        self.vae, self.processes = vae, processes
-
-    def forward(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Posterior]:
-        """Logits of the images; z and posterior of the global batch."""
-        posterior = self.processes.gather(self.vae.encode(images))
-        z = posterior.sample(noise)
-        return self.vae.decode(z[self.processes.part(len(z))]), z, posterior
-
-
 class _Trainer:
     """Networks, optimisers and data of one run; the loop is `train`."""
 
@@ -135,14 +123,16 @@ class _Trainer:
         architecture: Architecture,
         config: TrainingConfig,
         run: Path,
-        device: str,
         command: str | None,
         processes: Processes,
+        threads: WorkerThreads,
+        *,
+        device: torch.device,
+        precision: torch.dtype,
     ) -> None:
         self.dataset, self.architecture, self.config, self.run = dataset, architecture, config, run
-        self.command, self.processes = command, processes
-        self.device = resolve_device(device if processes.alone else processes.device)
-        self.precision = resolve_precision(config.precision, self.device)
+        self.command, self.processes, self.threads = command, processes, threads
+        self.device, self.precision = device, precision
         self.rows = dataset.rows("train")
         if len(self.rows) < config.batch_size:
             raise ConfigError(
@@ -161,7 +151,11 @@ class _Trainer:
         )
         self.adversary = self._adversary() if config.objective.name == "factor-vae" else None
         self.settings = settings_of(config, architecture, dataset, self.precision)
-        self.network: nn.Module  # once all processes have begun, in `start`
+        self.gradient = Gradient(
+            self.vae, config.objective, self.precision, threads=threads, processes=processes
+        )
+        self._next: tuple[int, Callable[[], Tensor]] | None = None
+        self._kept: dict[str, UInt8[np.ndarray, "image height width channel"]] = {}
 
     def _adversary(self) -> Adversary:
         return Adversary(
@@ -197,7 +191,7 @@ class _Trainer:
             check_same_everywhere(here, first["settings"])
         if resume and not self.processes.alone:
             self._share(position.step)
-        self.network = self.processes.averaged(_Pass(self.vae, self.processes))
+        self.processes.share(self.vae.state_dict().values())
         return position
 
     def _rows(self) -> str:
@@ -216,15 +210,6 @@ class _Trainer:
             load_tensors(self.learners, tensors_of(self.learners), step)  # moments to be overwritten
         self.processes.share(tensors_of(self.learners).values())
 
-    def _forward(
-        self, network: nn.Module, images: Tensor, purpose: str, position: int
-    ) -> tuple[Tensor, Tensor, Posterior]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            forward: tuple[Tensor, Tensor, Posterior] = network(
-                images, generator_for(self.config.seed, purpose, position)
-            )
-            return forward
-
     def _batch(self, step: int) -> Tensor:
         """This process's images of a step, out of the global batch."""
         images = self.dataset.batch(self.sampler.batch(step)[self.part]).to(self.device)
@@ -234,25 +219,25 @@ class _Trainer:
             images = torch.where(mirrored[:, None, None, None].to(self.device), images.flip(3), images)
         return images
 
+    def _images(self, step: int) -> Tensor:
+        """The images of a step; those of the next are drawn or read meanwhile."""
+        begun, wait = self._next if self._next is not None else (step, partial(self._batch, step))
+        images = wait() if begun == step else self._batch(step)
+        self._next = step + 1, self.threads.start(self._batch, step + 1)
+        return images
+
     def step(self, step: int, fraction: float) -> tuple[dict[str, Tensor], Posterior]:
         """One step of every network; returns the objective's terms, still on the device.
 
-        The reconstruction is that of this process's images; z and posterior are those of all.
+        The reconstruction is that of this process's images; the posterior is that of all.
         """
-        images = self._batch(step)
-        logits, z, posterior = self._forward(self.network, images, "noise", step)
-        terms = loss_terms(
-            self.config.objective,
-            images,
-            logits,
-            z,
-            posterior,
+        terms, z, posterior = self.gradient.backward(
+            self._images(step),
+            generator_for(self.config.seed, "noise", step),
             dataset_size=len(self.rows),
             progress=fraction,
             log_density_ratio=None if self.adversary is None else self.adversary.log_density_ratio,
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(terms["loss"], inputs=list(self.vae.parameters()))
         nn.utils.clip_grad_norm_(self.vae.parameters(), self.config.gradient_clip)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.config, fraction)
@@ -260,7 +245,16 @@ class _Trainer:
         if self.adversary is not None:
             permutation = generator_for(self.config.seed, "permutation", step)
             terms["discriminator_loss"] = self.adversary.learn(z, permutation)
-        return {name: term.detach() for name, term in terms.items()}, posterior
+        return terms, posterior
+
+    def _measured(self, split: Split, at_most: int) -> list[Tensor]:
+        """Some images of a part of the data in chunks, read or drawn once and kept as bytes."""
+        if split not in self._kept:
+            rows = self.dataset.rows(split, at_most=at_most)
+            parts = np.array_split(rows, max(1, math.ceil(len(rows) / _CHUNK)))
+            self._kept[split] = np.concatenate(self.threads.map(self.dataset.fetch, parts))
+        images = self._kept[split]
+        return [to_float(images[at : at + _CHUNK]) for at in range(0, len(images), _CHUNK)]
 
     def align(self, step: int) -> None:
         """Turn the latents onto independent axes; the first process does, the others take its weights."""
@@ -268,42 +262,50 @@ class _Trainer:
         if not self.processes.alone:
             self._share(step)
 
-    @torch.no_grad()
     def _align(self) -> None:
         self.vae.eval()
-        rows = self.dataset.rows("train", at_most=ALIGN_IMAGES)
-        parts = [
-            self.vae.encode(self.dataset.batch(part).to(self.device))
-            for part in np.array_split(rows, math.ceil(len(rows) / 250))
-        ]
+        parts = self.threads.map(self._encode, self._measured("train", ALIGN_IMAGES))
         means, log_variances = zip(*((part.mean, part.log_variance) for part in parts), strict=True)
         align(self.vae, self.optimizer, Posterior(torch.cat(means), torch.cat(log_variances)))
         self.vae.train()
 
     @torch.no_grad()
+    def _encode(self, images: Tensor) -> Posterior:
+        return self.vae.encode(images.to(self.device))
+
+    @torch.no_grad()
+    def _loss_and_rate(
+        self, number: int, images: Tensor
+    ) -> tuple[float, Float[Tensor, " latent"], Posterior]:
+        """Of a chunk of held-out images: sum of losses and of each latent's KL; the same noise every time."""
+        images = images.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            posterior = self.vae.encode(images)
+            logits = self.vae.decode(posterior.sample(generator_for(self.config.seed, "validation", number)))
+        losses = training_loss(dict(self.config.objective.losses), images, logits)
+        return losses.sum().item(), kl(posterior).sum(0), posterior
+
+    @torch.no_grad()
     def validate(self, step: int, seconds: float) -> None:
         """Measure the held-out images, with the same noise every time, and draw some of them."""
-        rows = self.dataset.rows("validation", at_most=_VALIDATION_IMAGES)
-        if not len(rows):
+        if not len(self.dataset.rows("validation")):
             return
         self.vae.eval()
-        reconstruction, rates = [], []
-        for part in np.array_split(rows, math.ceil(len(rows) / 250)):
-            images = self.dataset.batch(part).to(self.device)
-            logits, _, posterior = self._forward(_Pass(self.vae, ALONE), images, "validation", int(part[0]))
-            losses = training_loss(dict(self.config.objective.losses), images, logits)
-            reconstruction.append(losses.sum().item())
-            rates.append(kl(posterior).sum(0))
-        shown = self.dataset.batch(rows[:: max(1, len(rows) // _PREVIEW_IMAGES)][:_PREVIEW_IMAGES])
+        chunks = self._measured("validation", _VALIDATION_IMAGES)
+        count = sum(map(len, chunks))
+        found = self.threads.map(self._loss_and_rate, range(len(chunks)), chunks)
+        shown = torch.cat(chunks)[:: max(1, count // _PREVIEW_IMAGES)][:_PREVIEW_IMAGES]
         means = self.vae.encode(shown.to(self.device)).mean
         write_preview(self.run, shown, torch.sigmoid(self.vae.decode(means)).cpu())
         self.vae.train()
-        rate = torch.stack(rates).sum(0) / len(rows)  # [latent]
+        reconstruction = sum(loss for loss, _, _ in found) / count
+        rate = torch.stack([rate for _, rate, _ in found]).sum(0) / count  # [latent]
+        variance = torch.cat([posterior.mean for *_, posterior in found]).var(0, correction=0)
         row = {
-            "validation_elbo": -(sum(reconstruction) / len(rows) + float(rate.sum())),
-            "validation_reconstruction": sum(reconstruction) / len(rows),
+            "validation_elbo": -(reconstruction + float(rate.sum())),
+            "validation_reconstruction": reconstruction,
             "validation_kl": float(rate.sum()),
-            "validation_active_latents": int((rate > ACTIVE_KL).sum()),
+            "validation_active_latents": int(active_latents(rate, variance).sum()),
         }
         append_metrics(self.run, {"step": step, "seconds": round(seconds, 3), **row})
 
@@ -403,7 +405,7 @@ def train(
     """Train a model into a run directory.
 
     Ctrl-C and SIGTERM end it between two steps with everything saved. A resumed run takes the same steps
-    that an undisturbed one would have taken: bit for bit on one CPU thread, for budgets in steps or epochs.
+    that an undisturbed one would have taken: bit for bit on a CPU, for budgets in steps or epochs.
 
     Args:
         dataset: Its training images are learned, its validation images are measured now and then.
@@ -424,48 +426,86 @@ def train(
         BusyError: If another program trains into `run`.
     """
     run = Path(run)
+    where = resolve_device(device if processes.alone else processes.device)
     with ExitStack() as held:
         with processes.together():
+            precision = ""
             if processes.leads:
                 held.enter_context(writing_run(run, resume=resume))
-            trainer = _Trainer(dataset, architecture, config, run, device, command, processes)
-        return _train(trainer, resume, on_progress)
+                precision = _precision(architecture, config, where, run if resume else None)
+        precision = processes.text_of_first(precision)
+        if where.type == "cpu":
+            keep_freed_memory()
+        threads = held.enter_context(WorkerThreads(torch.get_num_threads() if where.type == "cpu" else 1))
+        with processes.together():
+            trainer = _Trainer(
+                dataset,
+                architecture,
+                config,
+                run,
+                command,
+                processes,
+                threads,
+                device=where,
+                precision=FORMATS[precision],
+            )
+        interrupt = held.enter_context(Interruptible(patient=not processes.alone))
+        return _run(trainer, resume, interrupt, on_progress)
 
 
-def _train(trainer: _Trainer, resume: bool, on_progress: Callable[[Progress], None] | None) -> Trained:
+def _precision(
+    architecture: Architecture, config: TrainingConfig, device: torch.device, resumed: Path | None
+) -> str:
+    """The name of the precision: as asked for, as before, or by a race."""
+    wanted: str = config.precision
+    if resumed is not None:
+        wanted = settled_precision(wanted, read_settings(resumed).get("precision"))
+    if wanted == "auto":
+        winner = race_precision(architecture, config.objective, device).winner
+        wanted = str(winner).removeprefix("torch.")
+    return wanted
+
+
+def _run(
+    trainer: _Trainer,
+    resume: bool,
+    interrupt: Interruptible,
+    on_progress: Callable[[Progress], None] | None,
+) -> Trained:
+    """The loop over steps, and what is due between them."""
     config, processes = trainer.config, trainer.processes
-    if trainer.device.type == "cpu":
-        keep_freed_memory()
     position = trainer.start(resume)
     processes.first(remember_training, trainer.dataset)
     clock = Clock(config.most_steps(len(trainer.rows)), config.minutes, position.seconds)
-    meter, step, seconds, saved = Meter(), position.step, position.seconds, position.seconds
+    meter, aside = Meter(), Aside(config, position.seconds)
+    step, seconds = position.step, position.seconds
     fraction, stop = clock.fraction(step, seconds), False
-    with Interruptible(patient=not processes.alone) as interrupt:
-        if not resume:
-            processes.first(trainer.save, 0, 0.0)  # from here on there is always something to resume from
-        # Several processes stop where all have heard of the wish; one alone at once.
-        while fraction < 1 and not (interrupt.requested if processes.alone else stop):
-            terms, posterior = trainer.step(step, fraction)
-            meter.add(terms)
-            seconds, stop = processes.agree(clock.seconds(), interrupt.requested)
-            step, before, fraction = step + 1, fraction, clock.fraction(step + 1, seconds)
-            if step % config.log_every == 0 or fraction >= 1:
-                progress = _measure(trainer, meter, step, fraction, seconds, posterior)
-                with processes.together():
-                    meter.check(progress.terms["loss"])  # the same in all
-                    if processes.leads:
-                        _log(trainer, progress)
-                        if on_progress is not None:
-                            on_progress(progress)
-            if fraction < 1 and passes(config.alignments + 1, before, fraction):
-                trainer.align(step)
-            if passes(config.validations, before, fraction):
-                processes.first(trainer.validate, step, seconds)
-            if seconds - saved > 60 * config.checkpoint_minutes:
-                processes.first(trainer.save, step, seconds)
-                saved = seconds
-        processes.first(trainer.save, step, clock.seconds())
+    if not resume:
+        processes.first(trainer.save, 0, 0.0)  # from here on there is always something to resume from
+    # Several processes stop where all have heard of the request; one alone at once.
+    while fraction < 1 and not (interrupt.requested if processes.alone else stop):
+        terms, posterior = trainer.step(step, fraction)
+        meter.add(terms)
+        step, before, seconds = step + 1, fraction, clock.seconds()
+        due = aside.due(before, clock.fraction(step, seconds), seconds)
+        seconds, due, stop = processes.agree(seconds, due, interrupt.requested)
+        fraction = clock.fraction(step, seconds)
+        if step % config.log_every == 0 or fraction >= 1:
+            progress = _measure(trainer, meter, step, fraction, seconds, posterior)
+            with processes.together():
+                meter.check(progress.terms["loss"])  # the same in all
+                if processes.leads:
+                    _log(trainer, progress)
+                    if on_progress is not None:
+                        on_progress(progress)
+        for work in due:
+            with aside.timed(work), meter.paused():
+                if work is Work.ALIGN:
+                    trainer.align(step)
+                else:
+                    does = trainer.validate if work is Work.VALIDATE else trainer.save
+                    processes.first(does, step, seconds)
+    processes.first(trainer.save, step, clock.seconds())
     return Trained(trainer.model(step, seconds), fraction >= 1, step)
 
 
@@ -473,7 +513,7 @@ def _measure(
     trainer: _Trainer, meter: Meter, step: int, fraction: float, seconds: float, posterior: Posterior
 ) -> Progress:
     terms, rate = meter.read(trainer.config.batch_size)
-    active = int((kl(posterior).mean(0) > ACTIVE_KL).sum())
+    active = int(active_latents(kl(posterior).mean(0), posterior.mean.var(0, correction=0)).sum())
     left = seconds * (1 - fraction) / max(fraction, 1e-9)
     return Progress(step, fraction, seconds, left, rate, trainer.processes.mean(terms), active)
 

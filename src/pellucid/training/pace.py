@@ -2,13 +2,17 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
 
 from torch import Tensor
 
 from pellucid.errors import TrainingError
+from pellucid.training.config import TrainingConfig
 
 _DIVERGED = 100.0  # times the loss of the first stretch
+_SHARE = 0.1  # of a budget in minutes that may go into anything but steps
 
 
 class Clock:
@@ -54,6 +58,13 @@ class Meter:
         self._start_stretch()
         return means, rate
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out what happens within from the images a second."""
+        start = time.monotonic()
+        yield
+        self._start += time.monotonic() - start
+
     def check(self, loss: float) -> None:
         """Refuse to go on with a loss that is no longer a number, or far above the first one checked.
 
@@ -67,6 +78,65 @@ class Meter:
                 f"training diverged: the loss is {loss:.4g}, it started at {self._first_loss:.4g}. "
                 "The last good checkpoint is kept. Lower --learning-rate, or use --precision float32."
             )
+
+
+class Work(Enum):
+    """What is done now and then between two steps, in this order."""
+
+    ALIGN = 1
+    VALIDATE = 2
+    SAVE = 4
+
+
+class Aside:
+    """When work beside the steps is due.
+
+    Rotations and validations are spread evenly over the budget, checkpoints over time. Of a budget in minutes
+    they take at most a tenth together: what would take more is put off until it does not. The last
+    validation is always made. Budgets in steps and epochs know no time, so that they repeat bit for bit.
+    """
+
+    def __init__(self, config: TrainingConfig, seconds: float) -> None:
+        self._config, self._saved = config, seconds
+        self._waiting: set[Work] = set()
+        self._cost: dict[Work, float] = {}
+        self._total = 0.0
+        self._start = seconds
+
+    def due(self, before: float, now: float, seconds: float) -> tuple[Work, ...]:
+        """What to do between the step that ended now and the next.
+
+        Args:
+            before: Share of the budget before the step.
+            now: Share of the budget after it.
+            seconds: Of training so far.
+        """
+        if passes(self._config.alignments + 1, before, now):
+            self._waiting.add(Work.ALIGN)
+        if passes(self._config.validations, before, now):
+            self._waiting.add(Work.VALIDATE)
+        if seconds - self._saved > 60 * self._config.checkpoint_minutes:
+            self._waiting.add(Work.SAVE)
+        if now >= 1:  # what is left unturned and unsaved then is turned no more, and saved at once
+            return (Work.VALIDATE,) if Work.VALIDATE in self._waiting else ()
+        due = tuple(work for work in Work if work in self._waiting and self._affords(work, seconds))
+        self._waiting -= set(due)
+        if Work.SAVE in due:
+            self._saved = seconds
+        return due
+
+    def _affords(self, work: Work, seconds: float) -> bool:
+        if self._config.minutes is None:
+            return True
+        return self._total + self._cost.get(work, 0.0) <= _SHARE * (seconds - self._start)
+
+    @contextmanager
+    def timed(self, work: Work) -> Iterator[None]:
+        """Remember how long a piece of work takes."""
+        start = time.monotonic()
+        yield
+        self._cost[work] = time.monotonic() - start
+        self._total += self._cost[work]
 
 
 def passes(times: int, before: float, now: float) -> bool:
