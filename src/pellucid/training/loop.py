@@ -429,7 +429,7 @@ def train(
     where = resolve_device(device if processes.alone else processes.device)
     with ExitStack() as held:
         with processes.together():
-            precision = ""
+            precision = "float32"  # of the others, until they hear that of the first
             if processes.leads:
                 held.enter_context(writing_run(run, resume=resume))
                 precision = _precision(architecture, config, where, run if resume else None)
