@@ -72,7 +72,7 @@ def gradients(processes: Processes) -> dict[str, Tensor]:
         gradient = Gradient(vae, Objective(beta=50.0), torch.float32, threads=threads, processes=processes)
         own = images[processes.part(len(images))]
         gradient.backward(own, torch.Generator().manual_seed(2), dataset_size=1000, progress=0.5)
-    return {name: parameter.grad for name, parameter in vae.named_parameters()}  # type: ignore[misc]
+    return {name: parameter.grad.contiguous() for name, parameter in vae.named_parameters()}  # type: ignore[union-attr]
 
 
 def stopping(dataset: Dataset, at: int) -> Dataset:

@@ -90,7 +90,7 @@ def train(
         learning_rate: Its peak. Default: 0.001.
         flip: Mirror images at random. Default: only for CelebA.
         align: Turn the latents onto independent axes now and then. Default: for beta-tcvae.
-        precision: bfloat16 is chosen by itself where the processor computes in it.
+        precision: `auto` races both formats for a second and takes the faster one; --resume keeps it.
         seed: Decides weights, order and noise.
         skip: Leave out the first images by name.
         limit: Use no more than this many images.

@@ -34,7 +34,7 @@ class TrainingConfig:
         alignments: How often in the whole budget the latents are turned onto independent axes
             (`pellucid.training.alignment`); the last stretch is left for settling. 0 for never. Not with
             "factor-vae", whose discriminator knows the latents by their axes.
-        precision: `auto` is bfloat16 autocast where the processor computes in it, else float32.
+        precision: `auto` is bfloat16 autocast where a race at the start says that it is faster, else float32.
         seed: Decides weights, order, flips and noise.
         log_every: Steps between rows of metrics.jsonl.
         checkpoint_minutes: Minutes between checkpoints.

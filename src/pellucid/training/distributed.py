@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -245,6 +246,9 @@ def _join(count: int, device: str) -> Processes:
     on_cuda = device.startswith("cuda")
     if on_cuda:
         torch.cuda.set_device(device)
+    import_module(
+        "torch._dynamo"
+    )  # optimizers do while they work; what that imports then keeps the group alive
     try:
         # Messages about the run are on the CPU, so they go by gloo and never wait for the GPU's queue.
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=_STEP_PATIENCE)
