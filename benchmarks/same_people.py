@@ -232,10 +232,11 @@ def galleries(
             rank = np.concatenate([(t > np.diag(t)[:, None]).sum(axis=1) for t in tables])
             values = np.concatenate([t.ravel() for t in tables])
             same = np.tile(np.eye(people, dtype=bool).ravel(), draws)
-            rates = error_rates(values, same, identities=people)
+            who = np.tile(np.stack(np.indices((people, people)), axis=-1).reshape(-1, 2), (draws, 1))
+            rates = error_rates(values, same, who)
             print(
                 f"| {situation} | {name} | {np.mean(rank < 1):.1%} | {np.mean(rank < 10):.1%} | "
-                f"{np.median(rank) + 1:.0f} | {rates.auc:.3f} | "
+                f"{np.median(rank) + 1:.0f} | {rates.auc:.3f} ({rates.auc_low:.3f}-{rates.auc_high:.3f}) | "
                 f"{rates.equal_error:.1%} | {rates.accepted:.1%} |",
                 flush=True,
             )

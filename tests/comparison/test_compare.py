@@ -24,7 +24,7 @@ def compared(model: Model, table: LatentTable) -> Comparison:
 def constant(log_odds: float) -> SameModel:
     """Says the same of every pair."""
     nothing = np.zeros((2, 2))
-    rates = ErrorRates(0.5, 0.5, 0.01, 1, 1, 1)
+    rates = ErrorRates(0.5, 0.4, 0.6, 0.5, 0.4, 0.6, 0.01, 0.0, 0.1, 1, 1, 1)
     return SameModel((0, 2), (1,), np.zeros((2, 1)), nothing, np.zeros(2), log_odds, rates)
 
 

@@ -54,7 +54,7 @@ def test_reasons_say_which_latent_is_nearer_than_usual(model: Model, table: Late
 
 
 def weighing(*weights: float) -> SameModel:
-    rates = ErrorRates(0.9, 0.1, 0.5, 10, 10, 100)
+    rates = ErrorRates(0.9, 0.8, 1.0, 0.1, 0.0, 0.2, 0.5, 0.4, 0.6, 10, 10, 100)
     return SameModel((2, 0), (1,), np.zeros((2, 1)), np.diag(weights), np.array([0.4, 0.3]), 1.0, rates)
 
 

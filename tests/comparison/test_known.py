@@ -76,6 +76,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "usual of another shape": ({}, {"usual": [1.0]}),
     "no number": ({}, {"base": None}),
     "rate above 1": ({}, {"rates": {"auc": 2.0}}),
+    "rate outside its interval": ({}, {"rates": {"auc_low": 1.0, "auc": 0.5}}),
     "rates of another kind": ({}, {"rates": []}),
 }
 

@@ -37,7 +37,7 @@ def same(
             folder with a table that has a column `identity`; or CelebA with its identity_CelebA.txt.
         persons: How many simulated people.
         each: Pictures of each of them.
-        seed: Decides what is simulated, and which identities are put aside for the error rates.
+        seed: Decides what is simulated, and which identities are scored by a fit to which others.
         json: Print the error rates as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
@@ -109,14 +109,19 @@ def _print(known: "Known", table: "LatentTable") -> None:
     named = ", ".join(table.label(latent) for latent in known.identity.latents)
     for evidence, model in ((named, known.identity), ("all active latents", known.everything)):
         rates = model.rates
-        printed.add_row(evidence, f"{rates.auc:.3f}", f"{rates.equal_error:.1%}", f"{rates.accepted:.1%}")
+        printed.add_row(
+            evidence,
+            f"{rates.auc:.3f} ({rates.auc_low:.3f}-{rates.auc_high:.3f})",
+            f"{rates.equal_error:.1%} ({rates.equal_error_low:.1%}-{rates.equal_error_high:.1%})",
+            f"{rates.accepted:.1%} ({rates.accepted_low:.1%}-{rates.accepted_high:.1%})",
+        )
     console = Console()
     print_table(printed)
     rates = known.identity.rates
     console.print(
         f"On {rates.same_pairs:,} pairs of one identity and {rates.different_pairs:,} of strangers, of "
-        f"{rates.identities:,} identities put aside. accepted at 1 %: pairs of one identity that are "
-        "accepted where 1 % of the strangers are.",
+        f"{rates.identities:,} identities, each scored by a fit to others. In brackets: 95 % intervals over "
+        "identities. accepted at 1 %: pairs of one identity accepted where 1 % of the strangers are.",
         markup=False,
         highlight=False,
     )

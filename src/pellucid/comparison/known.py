@@ -16,7 +16,7 @@ from pellucid.model.sealed import read_sealed, write_sealed
 
 SAME = "same.json"
 FORMAT = "pellucid-same"
-VERSION = 2
+VERSION = 3
 _PICTURES = 300
 
 
@@ -169,8 +169,11 @@ def _rates(record: Any) -> ErrorRates:
     names = [field.name for field in fields(ErrorRates)]
     if not isinstance(record, Mapping) or set(record) != set(names):
         raise ValueError(f"expected exactly the error rates {', '.join(names)}")
-    for name in names[:3]:
+    for name in names[:9]:
         _number(record[name], 0.0, 1.0)
-    if any(type(record[name]) is not int or not 0 <= record[name] < 2**53 for name in names[3:]):
+    if any(type(record[name]) is not int or not 0 <= record[name] < 2**53 for name in names[9:]):
         raise ValueError("expected counts of identities and pairs")
+    for rate in ("auc", "equal_error", "accepted"):
+        if not record[f"{rate}_low"] <= record[rate] <= record[f"{rate}_high"]:
+            raise ValueError(f"expected {rate} within its interval")
     return ErrorRates(**record)

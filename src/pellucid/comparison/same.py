@@ -17,33 +17,49 @@ from jaxtyping import Bool, Float64, Int, Shaped
 from scipy.linalg import eigh
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_curve
 
 from pellucid.errors import ConfigError, DataError
 from pellucid.latents.names import LatentTable
 
 MIN_IDENTITIES = 20
-_PARTS = (0.6, 0.2)  # of the identities: covariances, calibration; the rest tells the error rates
+FOLDS = 5
+RESAMPLES = 400
 _RIDGE = 1e-3
-_MOST_SAME, _STRANGERS_EACH = 20_000, 10
+_MAX_SAME, _STRANGERS_EACH = 4_000, 10  # pairs in a fold
+_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """How often a decision about identities that were put aside is wrong.
+    """How often a decision about identities that took no part in the fit is wrong.
+
+    All 95 % intervals are those of the bootstrap over identities, not over pairs: 20 pictures of one person
+    are 190 pairs, and still one person.
 
     Attributes:
         auc: How often a pair of one identity scores above a pair of strangers, 0.5 by chance.
+        auc_low: Lower end of its interval.
+        auc_high: Upper end.
         equal_error: The error rate where as many pairs of one identity are refused as strangers are accepted.
+        equal_error_low: Lower end of its interval.
+        equal_error_high: Upper end.
         accepted: Share of the pairs of one identity that are accepted where 1 % of the strangers are.
-        identities: Identities that were put aside.
+        accepted_low: Lower end of its interval.
+        accepted_high: Upper end.
+        identities: Identities of which there are pairs.
         same_pairs: Pairs of one identity.
         different_pairs: Pairs of strangers, drawn at random.
     """
 
     auc: float
+    auc_low: float
+    auc_high: float
     equal_error: float
+    equal_error_low: float
+    equal_error_high: float
     accepted: float
+    accepted_low: float
+    accepted_high: float
     identities: int
     same_pairs: int
     different_pairs: int
@@ -62,7 +78,7 @@ class SameModel:
             `d @ weights @ d`.
         usual: float64 [evidence]: what the latent takes off the log-odds of two strangers on average.
         base: Log-odds of two strangers on average, at even odds before looking.
-        rates: Error rates on identities that took no part in the fit.
+        rates: Error rates on identities that took no part in the fit, fold by fold.
     """
 
     latents: tuple[int, ...]
@@ -162,56 +178,110 @@ def fit_same(
 ) -> SameModel:
     """Learn what sameness looks like from pictures of which it is known who is on them.
 
-    60 % of the identities give the two covariances, 20 % the calibration (logistic regression on the log
-    ratio, pairs of one identity weighing as much as pairs of strangers), the rest the error rates.
+    The identities are cut into five folds, and pairs within each are scored by a fit to the other four. These
+    scores give the calibration (logistic regression on the log ratio, pairs of one identity weighing as much
+    as pairs of strangers) and the error rates; the covariances of the result are those of all pictures.
 
     Args:
         codes: Posterior means of the pictures, all latents of the model.
         identity: Who is on each picture, by any number; those with one picture count as strangers only.
         table: The model's latents, measured, with their marks.
         ignore_nuisance: Whether nuisance latents only correct the others; False takes all as evidence.
-        seed: Decides which identities are put aside, and which strangers are paired.
+        seed: Decides the folds, which strangers are paired, and the bootstrap.
 
     Raises:
         DataError: If there are too few identities with two pictures or more.
         ConfigError: If no active latent is left as evidence.
     """
     latents, corrected_by = evidence_of(table, ignore_nuisance=ignore_nuisance)
-    chance = np.random.Generator(np.random.PCG64(seed))
-    fitting, calibration, aside = _parts(identity, latents + corrected_by, chance)
-    raw = _covariances(codes[fitting].astype(np.float64), identity[fitting], latents, corrected_by)
-    pairs, same = _pairs(identity, calibration, chance)
-    score = raw.log_odds(codes[pairs[:, 0]], codes[pairs[:, 1]])
+    rng = np.random.Generator(np.random.PCG64(seed))
+    folds = _folds(identity, latents + corrected_by, rng)
+    codes = codes.astype(np.float64)
+    scores, kinds, people = [], [], []
+    for fold in folds:
+        others = np.setdiff1d(np.arange(len(identity)), fold)
+        fitted = _covariances(codes[others], identity[others], latents, corrected_by)
+        pairs, same = _pairs(identity, fold, rng)
+        scores.append(fitted.log_odds(codes[pairs[:, 0]], codes[pairs[:, 1]]))
+        kinds.append(same)
+        people.append(identity[pairs])
+    score, same, who = np.concatenate(scores), np.concatenate(kinds), np.concatenate(people)
+    raw = _covariances(codes, identity, latents, corrected_by)
     slope, offset = _calibrate(score, same)
-    calibrated = replace(
-        raw, weights=slope * raw.weights, usual=slope * raw.usual, base=slope * raw.base + offset
+    return replace(
+        raw,
+        weights=slope * raw.weights,
+        usual=slope * raw.usual,
+        base=slope * raw.base + offset,
+        rates=error_rates(score, same, who, seed=seed),
     )
-    pairs, same = _pairs(identity, aside, chance)
-    score = calibrated.log_odds(codes[pairs[:, 0]], codes[pairs[:, 1]])
-    rates = error_rates(score, same, identities=len(np.unique(identity[aside])))
-    return replace(calibrated, rates=rates)
 
 
 def error_rates(
-    score: Shaped[np.ndarray, " pair"], same: Bool[np.ndarray, " pair"], *, identities: int
+    score: Shaped[np.ndarray, " pair"],
+    same: Bool[np.ndarray, " pair"],
+    who: Int[np.ndarray, "pair 2"],
+    *,
+    seed: int = 0,
 ) -> ErrorRates:
     """The error rates of scores of pairs, higher for one identity, of which the truth is known.
+
+    Args:
+        score: One for each pair.
+        same: Whether the pair is of one identity.
+        who: The identities of both pictures, by any number.
+        seed: Draws the samples of the bootstrap.
 
     Raises:
         DataError: If there is no pair of one kind.
     """
     if same.all() or not same.any():
         raise DataError("expected pairs of one identity and pairs of strangers, got only one kind. Add some.")
-    false, true, _ = roc_curve(same, score)
-    equal = int(np.argmin(np.abs(false - (1 - true))))
+    order = np.argsort(-score, kind="stable")
+    kind, last = same[order], np.append(np.diff(score[order]) != 0, True)
+    identities, numbers = np.unique(who, return_inverse=True)
+    first, second = numbers.reshape(-1, 2)[order].T
+    found = _rates(kind, last, np.ones(len(kind)))
+    rng = np.random.Generator(np.random.PCG64(seed))
+    drawn = [found]
+    for _ in range(RESAMPLES):
+        times = np.bincount(rng.integers(len(identities), size=len(identities)), minlength=len(identities))
+        weight = times[first] * np.where(kind, 1, times[second])
+        if weight[kind].any() and weight[~kind].any():
+            drawn.append(_rates(kind, last, weight))
+    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+    if found[0] == 1:  # no sample has a mistake: as sure as Wilson is of as many identities without one
+        low[0] = len(identities) / (len(identities) + _Z95**2)
+    ends = [(min(a, value), value, max(value, b)) for a, value, b in zip(low, found, high, strict=True)]
+    (auc_low, auc, auc_high), (equal_low, equal, equal_high), (accepted_low, accepted, accepted_high) = ends
     return ErrorRates(
-        auc=float(np.trapezoid(true, false)),
-        equal_error=float((false[equal] + 1 - true[equal]) / 2),
-        accepted=float(true[false <= 0.01].max()),
-        identities=identities,
+        auc=float(auc),
+        auc_low=float(auc_low),
+        auc_high=float(auc_high),
+        equal_error=float(equal),
+        equal_error_low=float(equal_low),
+        equal_error_high=float(equal_high),
+        accepted=float(accepted),
+        accepted_low=float(accepted_low),
+        accepted_high=float(accepted_high),
+        identities=len(identities),
         same_pairs=int(same.sum()),
         different_pairs=int((~same).sum()),
     )
+
+
+def _rates(
+    same: Bool[np.ndarray, " pair"], last: Bool[np.ndarray, " pair"], weight: Shaped[np.ndarray, " pair"]
+) -> tuple[float, float, float]:
+    """AUC, equal error rate and share accepted of weighted pairs, the highest score first.
+
+    `last` marks the last pair of each score: a threshold cannot part those that score alike.
+    """
+    true = np.pad(np.cumsum(weight * same)[last], (1, 0)) / (weight * same).sum()
+    false = np.pad(np.cumsum(weight * ~same)[last], (1, 0)) / (weight * ~same).sum()
+    equal = int(np.argmin(np.abs(false - (1 - true))))
+    accepted = true[false <= 0.01].max()
+    return float(np.trapezoid(true, false)), float((false[equal] + 1 - true[equal]) / 2), float(accepted)
 
 
 def identities_of(names: Sequence[str]) -> Int[np.ndarray, " image"]:
@@ -230,30 +300,28 @@ def identities_of(names: Sequence[str]) -> Int[np.ndarray, " image"]:
     return np.unique([name.rpartition("/")[0] for name in names], return_inverse=True)[1].astype(np.int64)
 
 
-def _parts(
-    identity: Int[np.ndarray, " image"], used: Sequence[int], chance: np.random.Generator
-) -> tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"], Int[np.ndarray, " c"]]:
-    """Rows for the covariances, the calibration and the error rates; no identity is in two of them."""
+def _folds(
+    identity: Int[np.ndarray, " image"], used: Sequence[int], rng: np.random.Generator
+) -> list[Int[np.ndarray, " row"]]:
+    """Rows of each fold; no identity is in two, and each has its share of those with one picture."""
     everyone, count = np.unique(identity, return_counts=True)
-    known = everyone[count >= 2]
-    if len(known) < MIN_IDENTITIES:
+    repeated, single = everyone[count >= 2], everyone[count == 1]
+    if len(repeated) < MIN_IDENTITIES:
         raise DataError(
-            f"expected {MIN_IDENTITIES} identities or more with two pictures or more each, got {len(known)}. "
-            "Add pictures of others, or learn from simulated ones: pellucid same RUN people."
+            f"expected {MIN_IDENTITIES} identities or more with two pictures or more each, got "
+            f"{len(repeated)}. Add pictures, or learn from simulated people: pellucid same RUN people."
         )
-    shuffled = chance.permutation(known)
-    first, second = (round(share * len(known)) for share in (_PARTS[0], sum(_PARTS)))
-    fitting, calibration, aside = (
-        np.flatnonzero(np.isin(identity, part))
-        for part in (shuffled[:first], shuffled[first:second], shuffled[second:])
-    )
-    freedom = len(fitting) - first
-    if min(freedom, first - 1) <= len(used):
-        raise DataError(
-            f"expected more than {len(used)} identities to learn from, as many as active latents, and as "
-            f"many second pictures, got {first} identities and {freedom} second pictures. Add pictures."
-        )
-    return fitting, calibration, aside
+    shares = [np.array_split(rng.permutation(people), FOLDS) for people in (repeated, single)]
+    folds = [np.flatnonzero(np.isin(identity, np.concatenate(parts))) for parts in zip(*shares, strict=True)]
+    for fold in folds:
+        people = len(everyone) - len(np.unique(identity[fold]))
+        freedom = len(identity) - len(fold) - people
+        if min(freedom, people - 1) <= len(used):
+            raise DataError(
+                f"expected more than {len(used)} identities to learn from, as many as active latents, and as "
+                f"many second pictures, got {people} identities and {freedom} second pictures. Add pictures."
+            )
+    return folds
 
 
 def _covariances(
@@ -286,19 +354,21 @@ def _covariances(
     total = inverse.T @ np.diag(ratio) @ inverse
     usual = 2 * (weights * total).sum(axis=1)
     base = float(0.5 * np.log(ratio).sum() - usual.sum())
-    nothing = ErrorRates(0.5, 0.5, 0.01, 0, 0, 0)
-    return SameModel(latents, corrected_by, correction, weights, usual, base, nothing)
+    return SameModel(latents, corrected_by, correction, weights, usual, base, _UNKNOWN)
+
+
+_UNKNOWN = ErrorRates(0.5, 0.0, 1.0, 0.5, 0.0, 1.0, 0.01, 0.0, 1.0, 0, 0, 0)
 
 
 def _pairs(
-    identity: Int[np.ndarray, " image"], rows: Int[np.ndarray, " row"], chance: np.random.Generator
+    identity: Int[np.ndarray, " image"], rows: Int[np.ndarray, " row"], rng: np.random.Generator
 ) -> tuple[Int[np.ndarray, "pair 2"], Bool[np.ndarray, " pair"]]:
-    """All pairs of one identity, 20,000 at most, and ten times as many pairs of strangers."""
+    """All pairs of one identity, 4,000 at most, and ten times as many pairs of strangers."""
     groups = [rows[identity[rows] == someone] for someone in np.unique(identity[rows])]
     same = np.concatenate([group[np.stack(np.triu_indices(len(group), 1), axis=1)] for group in groups])
-    if len(same) > _MOST_SAME:
-        same = same[chance.choice(len(same), _MOST_SAME, replace=False)]
-    drawn = chance.choice(rows, (_STRANGERS_EACH * len(same), 2))
+    if len(same) > _MAX_SAME:
+        same = same[rng.choice(len(same), _MAX_SAME, replace=False)]
+    drawn = rng.choice(rows, (_STRANGERS_EACH * len(same), 2))
     strangers = drawn[identity[drawn[:, 0]] != identity[drawn[:, 1]]]
     return np.concatenate([same, strangers]), np.arange(len(same) + len(strangers)) < len(same)
 
