@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sockets import all_loopback, clean_environment, watch
 
 from pellucid.anomaly.features import Features, joined, measure_images
 from pellucid.data.crew import Crew
@@ -249,7 +250,7 @@ def test_a_run_that_is_missing_is_said_before_anything_is_done(photos: Path, tmp
 
 @pytest.mark.filterwarnings("default")
 def test_ray_gives_the_same_rows(plain: Features, scored_run: Path, photos: Path, tmp_path: Path) -> None:
-    """In a process of its own, with parts of the usual size: both engines by the command line."""
+    """By the command line, with parts of the usual size. Neither can be reached from other machines."""
     pytest.importorskip("ray")
     tables = {}
     for engine in ("local", "ray"):
@@ -264,9 +265,11 @@ def test_ray_gives_the_same_rows(plain: Features, scored_run: Path, photos: Path
             "--out",
             str(out),
         ]
-        environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {**clean_environment("RAY_ADDRESS"), "PYTHONPATH": os.pathsep.join(sys.path)}
         options = ["--engine", engine, "--workers", "2", "--device", "cpu"]
-        subprocess.run([*command, *options], env=environment, capture_output=True, check=True, timeout=240)
+        listened, reached = watch([*command, *options], environment, timeout=400)
         tables[engine] = out.read_text().splitlines()
+        assert bool(listened) == (engine == "ray" and sys.platform == "linux")
+        assert all_loopback(listened | reached)
     assert len(tables["ray"]) == 151
     assert tables["ray"] == tables["local"]

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +15,29 @@ from pellucid.scoring.scorer import Recipe, Scorer
 from pellucid.scoring.storage import packed, unpacked
 
 _MOST_BLOCKS = 10_000  # of parts: Ray keeps a record of each
+
+
+_LOCAL = {
+    # Ray's only switch for listening on the loopback address, whatever the system; read when it is imported
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # no report of use, and no question to the cloud's metadata address for it
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@contextmanager
+def _settings(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that hold for a while; processes started then keep them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class Worker:
@@ -32,27 +57,34 @@ class Worker:
 def score_on_ray(
     parts: Mapping[int, Part], recipe: Recipe, workers: int | None
 ) -> Iterator[tuple[int, Features]]:
-    """The features of each part, in their order, from the cluster that $RAY_ADDRESS names, or a local one.
+    """Score parts on the cluster that $RAY_ADDRESS names, or on one of this machine that nobody else reaches.
 
-    The run and the pictures must be there on every machine under the same path; URLs are.
+    The run and the pictures must be there on every machine under the same path; URLs are. A local cluster
+    listens on the loopback address only, and reports nothing to Ray's makers.
 
     Args:
         parts: By number.
         recipe: What to score with; on `cuda` each process takes a GPU.
         workers: How many processes; None takes every processor, or every GPU, of the cluster.
 
+    Yields:
+        A part's number and its features, in the order of the numbers.
+
     Raises:
         MissingExtraError: If Ray is not installed.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingExtraError("--engine ray needs Ray. Run: pip install 'pellucid[ray]'") from error
-    logging.getLogger("ray").setLevel(logging.WARNING)
-    started = not ray.is_initialized()
-    if started:
-        ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
+    given = os.environ.get("RAY_ADDRESS")
+    with _settings({} if given else _LOCAL):
+        try:
+            import ray
+            import ray.data
+        except ImportError as error:
+            raise MissingExtraError("--engine ray needs Ray. Run: pip install 'pellucid[ray]'") from error
+        logging.getLogger("ray").setLevel(logging.WARNING)
+        started = not ray.is_initialized()
+        if started:  # `local`: not one that some other user of this machine has left an address of
+            address = given or "local"
+            ray.init(address, log_to_driver=False, configure_logging=False, include_dashboard=False)
     try:
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
