@@ -293,12 +293,12 @@ def test_a_parquet_bomb_is_refused_unread(tmp_path: Path) -> None:
     )
     assert (tmp_path / "a.parquet").stat().st_size < 100_000
     with pytest.raises(DataError, match="hardly shrink"):
-        find_source(tmp_path / "a.parquet")
+        items(find_source(tmp_path / "a.parquet"))
 
 
 def test_a_file_shorter_than_its_header_says_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.npy").write_bytes(header((10**12, 64, 64)) + b"\0" * 64)
-    with pytest.raises(DataError, match="expected an array of images"):
+    (tmp_path / "a.npy").write_bytes(header((10**6, 64, 64)) + b"\0" * 64)
+    with pytest.raises(DataError, match="ends early"):
         find_source(tmp_path / "a.npy")
 
 

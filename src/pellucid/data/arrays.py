@@ -3,11 +3,14 @@
 Rows are read in blocks, and nothing is believed that a header claims until it has been checked.
 """
 
+import io
 import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,17 @@ from pellucid.data.attributes import Attributes, from_table
 from pellucid.data.images import MAX_PIXELS, printable
 from pellucid.data.source import MAX_ROWS, Item, RowNames, Source, first_line, selection, title
 from pellucid.errors import DataError
+from pellucid.storage.regular import open_regular
 
 MAX_ARRAY_BYTES = 64 * 2**30
-MAX_ATTRIBUTE_BYTES = 2**30
+MAX_FORTRAN_BYTES = 2**28
+MAX_ATTRIBUTE_BYTES = 2**27
+MAX_IMAGE_BYTES = 3 * MAX_PIXELS
+MAX_HEADER_BYTES = 10_000
+MAX_DIRECTORY_BYTES = 2**22
+"""Of a zip archive: zipfile keeps some twenty times that."""
+_PIECE_BYTES = 2**22
+_STEP_BYTES = 2**24  # by which zipfile goes over what is not wanted
 MAX_MEMBERS = 1_000
 
 
@@ -41,24 +52,65 @@ class _Array:
 
 
 def npy(path: Path, skip: int, limit: int | None) -> Source:
-    """The rows of an array, mapped from disk.
+    """The rows of an array, read in blocks.
 
     Raises:
         DataError: If it does not hold images.
         ConfigError: If `skip` or `limit` leave no image.
     """
+    label = printable(path)
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        with open_regular(path) as file:
+            header = _read_header(file)
+            begin, size = file.tell(), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise DataError(f"{label}: cannot be read ({error.strerror or error}). Check the path.") from error
     except Exception as error:  # a damaged header raises ValueError, OverflowError, SyntaxError ...
-        raise DataError(f"{printable(path)}: expected an array of images ({first_line(error)}).") from error
-    shape = _image_shape(array.shape, array.dtype, printable(path))
+        raise DataError(f"{label}: expected an array of images ({first_line(error)}).") from error
+    if header is None:
+        raise DataError(f"{label}: expected an array of numbers in the format 1.0 or 2.0. Save it by numpy.")
+    shape = _image_shape(header.shape, header.dtype, label)
+    if begin + header.size > size:
+        raise DataError(f"{label}: expected an array of images, but the file ends early. Copy it again.")
+    if header.fortran and header.size > MAX_FORTRAN_BYTES:
+        raise DataError(
+            f"{label}: expected an array in C order, got {header.size:,} bytes in Fortran order. "
+            "Save it by numpy.ascontiguousarray."
+        )
 
     def blocks(start: int, stop: int) -> Iterator[Shaped[np.ndarray, "row ..."]]:
         step = _rows_in_block(shape)
-        for at in range(start, stop, step):
-            yield np.asarray(array[at : min(at + step, stop)])
+        with _reading(label), open_regular(path) as file:
+            if not header.fortran:
+                file.seek(begin + start * header.row_size)
+                yield from _blocks(file, header, range(start, stop, step))
+                return
+            file.seek(begin)
+            whole = np.frombuffer(file.read(header.size), header.dtype).reshape(header.shape, order="F")
+            for at in range(start, stop, step):
+                yield np.array(whole[at : min(at + step, stop)], order="C")
 
-    return _of_array(path, "", _Array(shape, array.dtype, blocks), skip, limit)
+    return _of_array(path, "", _Array(shape, header.dtype, blocks), skip, limit)
+
+
+@contextmanager
+def _reading(label: str) -> Iterator[None]:
+    """Turn whatever goes wrong into DataError: a file may be damaged, or change while it is read."""
+    try:
+        yield
+    except Exception as error:  # zipfile and numpy raise nearly any type
+        raise DataError(f"{label}: is damaged ({first_line(error)}). Copy the file again.") from error
+
+
+def _blocks(file: Any, header: "_Header", starts: range) -> Iterator[Shaped[np.ndarray, "row ..."]]:
+    """Stream rows out of a file: never more in memory than a block, whatever is claimed."""
+    for at in starts:
+        rows = min(starts.step, starts.stop - at)
+        data = np.empty(rows * header.row_size, np.uint8)
+        for begin in range(0, len(data), _PIECE_BYTES):  # zipfile takes three times what it reads at once
+            piece = file.read(min(_PIECE_BYTES, len(data) - begin))
+            data[begin : begin + _PIECE_BYTES] = np.frombuffer(piece, np.uint8)
+        yield data.view(header.dtype).reshape(rows, *header.shape[1:])
 
 
 def npz(path: Path, skip: int, limit: int | None) -> Source:
@@ -73,8 +125,13 @@ def npz(path: Path, skip: int, limit: int | None) -> Source:
     header = members[key]
     shape = _image_shape(header.shape, header.dtype, f"{printable(path)}, {key}")
 
+    if header.size > MAX_ARRAY_BYTES:
+        got = f"{header.size / 2**30:.1f}"
+        most = f"{MAX_ARRAY_BYTES / 2**30:g}"
+        raise DataError(f"{printable(path)}, {key}: expected at most {most} GiB unpacked, got {got}.")
+
     def blocks(start: int, stop: int) -> Iterator[Shaped[np.ndarray, "row ..."]]:
-        return _read_rows(path, key, header, start, stop, _rows_in_block(shape))
+        return _read_rows(path, key, header, range(start, stop, _rows_in_block(shape)))
 
     source = _of_array(path, key, _Array(shape, header.dtype, blocks), skip, limit)
     if not {"latents_values", "latents_classes"} <= members.keys():
@@ -126,6 +183,8 @@ def _problem(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
         return f"{got}. {advice}"
     if not 1 <= shape[0] <= MAX_ROWS or shape[1] < 1 or not 1 <= shape[2] * shape[1] <= MAX_PIXELS:
         return f"{got}. Keep 1 to {MAX_ROWS:,} images of 1 to {MAX_PIXELS:,} pixels"
+    if math.prod(shape[1:]) * dtype.itemsize > MAX_IMAGE_BYTES:
+        return f"{got}. Keep images of at most {MAX_IMAGE_BYTES:,} bytes: save them as uint8"
     return ""
 
 
@@ -148,16 +207,21 @@ def _pixel_items(
     label: str,
 ) -> list[Item]:
     if block.dtype.kind != "f":
-        return list(block.astype(np.uint8) * np.uint8(scale))
+        pixels = block if block.dtype == np.uint8 else (block != 0).view(np.uint8)
+        pixels *= np.uint8(scale)
+        return list(pixels)
     finite = np.isfinite(block).all(axis=(1, 2, 3))
-    values = np.where(finite[:, None, None, None], block, 0)
-    if values.min() < -1e-6 or values.max() > 1 + 1e-6:
-        got = f"{values.min():.4g} to {values.max():.4g}"
+    values = block if finite.all() else np.where(finite[:, None, None, None], block, 0)
+    lowest, highest = values.min(), values.max()
+    if lowest < -1e-6 or highest > 1 + 1e-6:
+        got = f"{lowest:.4g} to {highest:.4g}"
         raise DataError(f"{label}: expected floats in [0, 1], got {got}. Scale them, or save uint8.")
-    pixels = np.rint(values.clip(0, 1) * scale).astype(np.uint8)
+    values = values.clip(0, 1)
+    values *= scale
+    levels = np.rint(values, out=values).astype(np.uint8)
     return [
         pixel if good else "has values that are not finite"
-        for pixel, good in zip(pixels, finite, strict=True)
+        for pixel, good in zip(levels, finite, strict=True)
     ]
 
 
@@ -167,6 +231,7 @@ class _Header:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    fortran: bool
 
     @property
     def row_size(self) -> int:
@@ -180,7 +245,7 @@ class _Header:
 def _members(path: Path) -> dict[str, _Header]:
     """The arrays in a .npz by name, without those that only unpickling could read."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, _archive(file) as archive:
             infos = archive.infolist()
             if len(infos) > MAX_MEMBERS:
                 raise DataError(
@@ -194,6 +259,29 @@ def _members(path: Path) -> dict[str, _Header]:
     return {name: header for name, header in headers.items() if header is not None}
 
 
+def _archive(file: BufferedReader) -> zipfile.ZipFile:
+    """A zip archive: of its directory, and later of its content, only so much is read at once."""
+    bounded = _Bounded(file)
+    archive = zipfile.ZipFile(bounded)
+    bounded.limit = _STEP_BYTES
+    return archive
+
+
+class _Bounded:
+    """A file that refuses to be read by more than `limit` bytes at once."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file, self.limit = file, MAX_DIRECTORY_BYTES
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; all that are left if no size is given."""
+        content = self._file.read(min(size, self.limit + 1) if size >= 0 else self.limit + 1)
+        if len(content) > self.limit:
+            raise ValueError(f"expected parts of at most {self.limit:,} bytes, got more")
+        return content
+
+
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header | None:
     if not info.filename.endswith(".npy"):
         return None
@@ -203,18 +291,25 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header | None:
         header = _read_header(file)
         if header is not None and info.file_size != file.tell() + header.size:
             raise ValueError(f"{info.filename} does not have the size that it claims")
-    return header
+    return None if header is None or header.fortran else header
 
 
 def _read_header(file: Any) -> _Header | None:
+    """The header of an array; None if only unpickling could read it, or it is of a later format."""
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
+    reader, width = {
+        (1, 0): (np.lib.format.read_array_header_1_0, 2),
+        (2, 0): (np.lib.format.read_array_header_2_0, 4),
+    }.get(version, (None, 0))
+    if reader is None:
         return None
-    return None if dtype.hasobject or (fortran and len(shape) > 1) else _Header(shape, dtype)
+    length = file.read(width)
+    if int.from_bytes(length, "little") > MAX_HEADER_BYTES:
+        raise ValueError("its header is too long")
+    shape, fortran, dtype = reader(io.BytesIO(length + file.read(int.from_bytes(length, "little"))))
+    if dtype.hasobject or any(length < 0 for length in shape):
+        return None
+    return _Header(shape, dtype, fortran and len(shape) > 1)
 
 
 def _image_member(path: Path, members: dict[str, _Header]) -> str:
@@ -233,23 +328,18 @@ def _image_member(path: Path, members: dict[str, _Header]) -> str:
 
 
 def _read_rows(
-    path: Path, key: str, header: _Header, start: int, stop: int, step: int
+    path: Path, key: str, header: _Header, starts: range
 ) -> Iterator[Shaped[np.ndarray, "row ..."]]:
-    """Stream rows out of a member: never more in memory than a block, whatever the archive claims."""
-    label = f"{printable(path)}, {printable(key)}"
-    if header.size > MAX_ARRAY_BYTES:
-        got = f"{header.size / 2**30:.1f}"
-        raise DataError(f"{label}: expected at most {MAX_ARRAY_BYTES / 2**30:g} GiB unpacked, got {got}.")
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
-            _read_header(file)
-            file.seek(start * header.row_size, os.SEEK_CUR)
-            for at in range(start, stop, step):
-                rows = min(step, stop - at)
-                data = file.read(rows * header.row_size)
-                yield np.frombuffer(data, header.dtype).reshape(rows, *header.shape[1:])
-    except Exception as error:
-        raise DataError(f"{label}: is damaged ({first_line(error)}). Copy the file again.") from error
+    """Rows out of a member of an archive, in blocks that begin at `starts`."""
+    with (
+        _reading(f"{printable(path)}, {printable(key)}"),
+        open_regular(path) as file,
+        _archive(file) as archive,
+        archive.open(f"{key}.npy") as member,
+    ):
+        _read_header(member)
+        member.seek(starts.start * header.row_size, os.SEEK_CUR)
+        yield from _blocks(member, header, starts)
 
 
 def _sprite_attributes(
@@ -262,8 +352,8 @@ def _sprite_attributes(
         fits = header.shape == (images, 6) and header.size <= MAX_ATTRIBUTE_BYTES
         if not fits or header.dtype.kind not in "iuf":
             raise DataError(f"{printable(path)}, {key}: expected numbers [{images} 6], got {header.shape}.")
-        blocks = _read_rows(path, key, header, skip, skip + count, 65_536)
-        tables.append(np.concatenate(list(blocks)).astype(np.float32))
+        blocks = _read_rows(path, key, header, range(skip, skip + count, 65_536))
+        tables.append(np.concatenate([block.astype(np.float32) for block in blocks]))
     classes, values = tables
     table = np.concatenate([classes[:, 1:2], values[:, 2:]], axis=1)
     return from_table(

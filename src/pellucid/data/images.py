@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,6 +28,10 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000
 HEAD = 264
 """Bytes at the beginning of a file that tell what it is."""
+_MAX_DECODING_BYTES = 480_000_000
+_WEBP_BYTES = 16  # two canvases of its decoder, what they give, and Pillow's own
+_MAX_SIDE = 65_535  # as JPEG has it
+_BAND = 1 << 20  # pixels that are brought into another mode at once
 
 # The square of 128 pixels around the face in an aligned CelebA photograph of 178 x 218: hairline to chin.
 # Tighter than the usual 148, which gives a third more of its pixels to whatever is behind the head.
@@ -98,7 +103,8 @@ def decode(source: Path | bytes) -> Image.Image:
     """Read a JPEG, PNG or WEBP picture: upright by its EXIF tag, transparency over white.
 
     Grey, palette, CMYK and 16-bit pictures are understood; of an animation, the first frame.
-    Nothing is decoded before the size of the file (200 MB) and of the picture (50 megapixels) is known.
+    Nothing is decoded before the size of the file (200 MB) and of the picture is known: 50 megapixels, or
+    what is decoded in 480 MB (30 megapixels of WEBP, 48 of a progressive JPEG, 40 of one in CMYK).
 
     Args:
         source: A file, or the contents of one.
@@ -113,10 +119,13 @@ def decode(source: Path | bytes) -> Image.Image:
     data = _contents(source, label)
     _check_webp(data, label)
     with _reading(label, data):
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check_pixels(*image.size, label)
+        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_pixels(*image.size, label, _bytes_a_pixel(image))
         _scale_transparent_key(image, data)
-        plain = _flatten(image, label)
+        image.load()
+        orientation = _orientation(image)
+        image = _flatten(image, label)  # from here on, the picture as it was read is gone from memory
+        plain = _upright(image, orientation)
         plain.info = {}
         return plain
 
@@ -134,7 +143,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.nda
     if type(image) is not Image.Image or image.mode not in ("L", "RGB") or image.info:
         with _reading("the image"):
             _check_pixels(*image.size, "the image")
-            image = _flatten(image, "the image")
+            image = _upright(_flatten(image, "the image"), _orientation(image))
     side = (preprocessing.size, preprocessing.size)
     box = crop_box(*image.size, preprocessing.crop)
     # Large pictures are first halved and so on: the same to the eye, bounded in memory, and faster.
@@ -224,13 +233,23 @@ def content_of(data: bytes) -> str:
     return next(names, "something else")
 
 
-def _too_large(got: str) -> str:
-    return f"expected at most {MAX_PIXELS // 1_000_000} megapixels, got {got}. Make it smaller."
+def _too_large(got: str, most: int = MAX_PIXELS) -> str:
+    return f"expected at most {most // 1_000_000} megapixels, got {got}. Make it smaller."
 
 
-def _check_pixels(width: int, height: int, label: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{label}: {_too_large(f'{width}x{height}')}")
+def _bytes_a_pixel(image: Image.Image) -> int:
+    """What Pillow and its decoder take for each pixel while the picture is read."""
+    if image.format == "JPEG" and image.info.get("progressive"):
+        return 4 + 2 * int(getattr(image, "layers", 4))  # all coefficients, 16 bits each
+    return _WEBP_BYTES if image.format == "WEBP" else 4
+
+
+def _check_pixels(width: int, height: int, label: str, bytes_a_pixel: int = 4) -> None:
+    most = min(MAX_PIXELS, _MAX_DECODING_BYTES // bytes_a_pixel)
+    if width * height > most:
+        raise ImageError(f"{label}: {_too_large(f'{width}x{height}', most)}")
+    if max(width, height) > _MAX_SIDE:  # a decoder keeps several lines
+        raise ImageError(f"{label}: expected at most {_MAX_SIDE:,} pixels a side, got {width}x{height}.")
     if width < 1 or height < 1:
         raise ImageError(f"{label}: expected a picture, got one of {width}x{height} pixels. Leave it out.")
 
@@ -246,7 +265,7 @@ def _check_webp(data: bytes, label: str) -> None:
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     else:
         width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", data, 26))
-    _check_pixels(max(width, 1), max(height, 1), label)
+    _check_pixels(max(width, 1), max(height, 1), label, _WEBP_BYTES)
 
 
 def _scale_transparent_key(image: Image.Image, data: bytes) -> None:
@@ -260,10 +279,36 @@ def _scale_transparent_key(image: Image.Image, data: bytes) -> None:
 
 
 def _flatten(image: Image.Image, label: str) -> Image.Image:
-    """Upright, opaque, 8-bit grey or RGB."""
+    """Opaque, 8-bit grey or RGB; a large picture band by band, so that few pixels are there twice."""
     image.load()
-    image = _rotated(image)
     mode, key = image.mode, image.info.get("transparency")
+    if mode in ("L", "RGB") and key is None:
+        return image
+    if mode not in _PLAIN and not mode.startswith("I;16"):
+        raise ImageError(
+            f"{label}: expected grey, palette, RGB or CMYK pixels, got Pillow's mode {mode}. "
+            "Convert it to RGB."
+        )
+    width, height = image.size
+    if width * height <= _BAND:
+        return _flat(image, key)
+    plain = Image.new(_PLAIN.get(mode, "L"), image.size)
+    lines = max(1, _BAND // width)
+    for left, top in product(range(0, width, _BAND), range(0, height, lines)):
+        band = image.crop((left, top, min(left + _BAND, width), min(top + lines, height)))
+        plain.paste(_flat(band, key), (left, top))
+    return plain
+
+
+_PLAIN = {
+    **dict.fromkeys(("1", "L", "LA", "La"), "L"),
+    **dict.fromkeys(("P", "PA", "RGB", "RGBA", "RGBa", "CMYK"), "RGB"),
+}
+"""What the modes of Pillow become; those of 16 bits become grey."""
+
+
+def _flat(image: Image.Image, key: Any) -> Image.Image:
+    mode = image.mode
     if mode in ("1", "L", "RGB"):
         plain = image.convert("L") if mode == "1" else image
         return plain if key is None else _key_to_white(plain, key)
@@ -271,18 +316,18 @@ def _flatten(image: Image.Image, label: str) -> Image.Image:
         return _from_16_bits(image, key)
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or (mode == "P" and key is not None):
         return _over_white(image.convert("LA" if mode in ("LA", "La") else "RGBA"))
-    if mode in ("P", "CMYK"):
-        return image.convert("RGB")
-    raise ImageError(
-        f"{label}: expected grey, palette, RGB or CMYK pixels, got Pillow's mode {mode}. Convert it to RGB."
-    )
+    return image.convert("RGB")
 
 
-def _rotated(image: Image.Image) -> Image.Image:
+def _orientation(image: Image.Image) -> Any:
+    """How the EXIF tag says that a picture is to be turned."""
     try:
-        orientation = image.getexif().get(0x0112)
+        return image.getexif().get(0x0112)
     except Exception:  # a damaged tag is no reason to lose the picture
-        return image
+        return None
+
+
+def _upright(image: Image.Image, orientation: Any) -> Image.Image:
     method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return image if method is None else image.transpose(method)
 

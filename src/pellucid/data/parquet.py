@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.data.images import printable
+from pellucid.data.parquet_limits import check_footer, check_pages
 from pellucid.data.source import (
     MAX_ROWS,
     Item,
@@ -21,10 +22,11 @@ from pellucid.data.source import (
     title,
 )
 from pellucid.errors import DataError, MissingExtraError
+from pellucid.storage.regular import open_regular
 
-MAX_ROW_GROUP_BYTES = 8 * 2**30
-BOMB_BYTES = 64 * 2**20
-BOMB_RATIO = 100
+_ROWS = 8  # at once
+_CELL_BYTES = 64 << 20  # what that many rows may take if all hold the same value of a dictionary
+_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Table:
     """Pictures in a Parquet file.
 
     Attributes:
-        column: Which holds them.
+        column: The path of the column that holds their bytes.
         groups: Rows of each row group.
-        size: Bytes of all of them.
+        size: Bytes of all of them, as the file says.
     """
 
     column: str
@@ -50,17 +52,27 @@ def parquet(path: Path, skip: int, limit: int | None) -> Source:
         ConfigError: If `skip` or `limit` leave no image.
         MissingExtraError: If pyarrow is not installed.
     """
-    table = inspect(path, printable(path))
+    label = printable(path)
+    try:
+        with open_regular(path) as file:
+            table = inspect(file, label)
+    except OSError as error:
+        raise DataError(f"{label}: cannot be read ({error.strerror or error}). Check the path.") from error
     count = sum(table.groups)
     chosen = selection(count, skip, limit)
     rows = range(count)[chosen]
     status = path.stat()
+
+    def chunks() -> Iterator[list[Item]]:
+        with open_regular(path) as file:
+            yield from pictures(file, label, table.column, rows)
+
     return Source(
         kind="parquet",
         noun=f"images from {title(path)}",
         names=RowNames(rows),
         state=(str(path.resolve()), status.st_size, status.st_mtime_ns, table.column, rows.start, rows.stop),
-        chunks=lambda: pictures(path, printable(path), table.column, rows),
+        chunks=chunks,
         seconds=decoding_seconds(len(rows), table.size * len(rows) // count),
     )
 
@@ -69,7 +81,7 @@ def inspect(file: Any, label: str) -> Table:
     """Look at a table without reading its pictures.
 
     Args:
-        file: A path, or a file of bytes that is open and can seek.
+        file: Open for reading bytes, and can seek.
         label: How to call it in errors.
 
     Raises:
@@ -77,89 +89,100 @@ def inspect(file: Any, label: str) -> Table:
         MissingExtraError: If pyarrow is not installed.
     """
     try:
-        import pyarrow.parquet as pq
+        with _opened(file) as opened:
+            metadata = opened.metadata
+            groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+            column = _image_column(label, opened)
+            rows = tuple(group.num_rows for group in groups)
+            size = sum(max(0, group.total_byte_size) for group in groups)
+    except (DataError, MissingExtraError):
+        raise
     except ImportError as error:
         raise MissingExtraError(
             f"{label}: reading Parquet needs pyarrow. Run: pip install 'pellucid[parquet]'"
         ) from error
-    try:
-        with pq.ParquetFile(file) as opened:
-            metadata = opened.metadata
-            groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
-            column = _image_column(label, opened)
-            sizes = [group.total_byte_size for group in groups]
-            packed = [
-                sum(group.column(at).total_compressed_size for at in range(group.num_columns))
-                for group in groups
-            ]
-            rows = tuple(group.num_rows for group in groups)
-    except DataError:
-        raise
     except Exception as error:  # pyarrow raises its own tree, OSError and more on damage
         raise DataError(f"{label}: is no readable Parquet file ({first_line(error)}).") from error
-    for size, small in zip(sizes, packed, strict=True):
-        if size > BOMB_BYTES and size > BOMB_RATIO * max(small, 1):
-            raise DataError(
-                f"{label}: expected pictures, which hardly shrink when packed, got {size:,} bytes packed "
-                f"into {small:,}. Rewrite it without compression."
-            )
-    if max(sizes, default=0) > MAX_ROW_GROUP_BYTES:
-        limit = MAX_ROW_GROUP_BYTES // 2**30
-        raise DataError(f"{label}: expected row groups of at most {limit} GiB, got more. Rewrite it.")
     if not 1 <= sum(rows) <= MAX_ROWS or min(rows) < 0:
         raise DataError(f"{label}: expected 1 to {MAX_ROWS:,} rows, got {sum(rows):,}. Check the file.")
-    return Table(column, rows, sum(sizes))
+    return Table(column, rows, size)
+
+
+def _opened(file: Any) -> Any:
+    """A Parquet file whose columns are read page by page."""
+    import pyarrow.parquet as pq
+
+    check_footer(file)
+    return pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES)
 
 
 def _image_column(label: str, file: Any) -> str:
+    """The path of the one column of bytes that holds the pictures."""
     schema = file.schema_arrow
-    suitable = [field.name for field in schema if _holds_pictures(field.type)]
-    named = [name for name in ("image", "img", "images") if name in suitable]
+    suitable = [field for field in schema if _leaf(field) is not None]
+    named = [field for name in ("image", "img", "images") for field in suitable if field.name == name]
     choice = named[:1] or suitable
-    if len(choice) != 1:
+    leaf = _leaf(choice[0]) if len(choice) == 1 else None
+    paths = [file.schema.column(at).path for at in range(len(file.schema))]
+    if leaf is None or [path for path in paths if f"{path}.".startswith(f"{leaf}.")] != [leaf]:
         got = ", ".join(f"{printable(field.name)} ({str(field.type)[:40]})" for field in list(schema)[:8])
         raise DataError(
             f"{label}: expected a column 'image' of bytes or of {{bytes, path}}, got {got}. Rename it."
         )
-    return choice[0]
+    return str(leaf)
 
 
-def _holds_pictures(type_: Any) -> bool:
+def _leaf(field: Any) -> str | None:
+    """The path of the bytes in a column that may hold pictures."""
     import pyarrow as pa
 
-    if pa.types.is_struct(type_):
-        at = type_.get_field_index("bytes")
-        return at >= 0 and _holds_pictures(type_.field(at).type)
-    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+    def is_bytes(type_: Any) -> bool:
+        return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+
+    if is_bytes(field.type):
+        return str(field.name)
+    at = field.type.get_field_index("bytes") if pa.types.is_struct(field.type) else -1
+    return f"{field.name}.bytes" if at >= 0 and is_bytes(field.type.field(at).type) else None
 
 
 def pictures(file: Any, label: str, column: str, rows: range) -> Iterator[list[Item]]:
     """The pictures' bytes, eight at a time; a path in the file is never followed.
 
+    Args:
+        file: Open for reading bytes, and can seek.
+        label: How to call it in errors.
+        column: Of `inspect`.
+        rows: Which ones, in the order of the file.
+
     Raises:
-        DataError: If the table is damaged.
+        DataError: If the table is damaged, or would take far more memory than it is large.
     """
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(file) as opened:
-            first, groups = _row_groups(opened, rows)
-            batches = opened.iter_batches(batch_size=8, row_groups=groups, columns=[column])
-            cells = (_picture(cell) for batch in batches for cell in batch.column(0).to_pylist())
-            wanted = islice(cells, rows.start - first, rows.stop - first)
-            while chunk := list(islice(wanted, 8)):
-                yield chunk
+        with _opened(file) as opened:
+            yield from _chunks(opened, file, column, rows)
     except Exception as error:
-        raise DataError(f"{label}: is damaged ({first_line(error)}). Copy it again.") from error
+        raise DataError(f"{label}: cannot be read ({first_line(error)}). Copy it again.") from error
 
 
-def _row_groups(file: Any, rows: range) -> tuple[int, list[int]]:
-    """The first row of the first row group that is needed, and all that are needed."""
-    starts = [0]
-    for at in range(file.metadata.num_row_groups):
-        starts.append(starts[-1] + file.metadata.row_group(at).num_rows)
-    needed = [at for at in range(len(starts) - 1) if starts[at] < rows.stop and starts[at + 1] > rows.start]
-    return starts[needed[0]], needed
+def _chunks(opened: Any, file: Any, column: str, rows: range) -> Iterator[list[Item]]:
+    metadata, first = opened.metadata, 0
+    place = [opened.schema.column(at).path for at in range(len(opened.schema))].index(column)
+    for at in range(metadata.num_row_groups):
+        group = metadata.row_group(at)
+        begin, end = max(rows.start - first, 0), min(rows.stop - first, group.num_rows)
+        first += group.num_rows
+        if begin >= end:
+            continue
+        dictionary = check_pages(file, group.column(place), metadata.created_by or "")
+        size = _ROWS if dictionary * _ROWS <= _CELL_BYTES else 1
+        batches = opened.iter_batches(batch_size=size, row_groups=[at], columns=[column], use_threads=False)
+        cells = (_picture(cell) for batch in batches for cell in batch.column(0).to_pylist())
+        wanted = islice(cells, begin, end)
+        while chunk := list(islice(wanted, size)):
+            yield chunk
+            begin += len(chunk)
+        if begin != end:
+            raise ValueError("a row group has fewer rows than it says")
 
 
 def _picture(cell: Any) -> Item:

@@ -98,4 +98,5 @@ def title(path: Path) -> str:
 
 def first_line(error: Exception) -> str:
     """What an error says, in one short line; its type if it says nothing."""
-    return printable(str(error).partition("\n")[0][:200]) or type(error).__name__
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return printable(text.partition("\n")[0][:200]) or type(error).__name__

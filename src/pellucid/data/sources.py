@@ -39,5 +39,4 @@ def _reader(data: Path) -> tuple[Callable[[Path, int, int | None], Source] | Non
     except OSError as error:
         return None, f"a path that cannot be used ({error.strerror})"
     readers = {".npy": npy, ".npz": npz, ".parquet": parquet}
-    reader = readers.get(data.suffix.lower()) if data.is_file() else None
-    return reader, f"a {data.suffix or 'plain'} file"
+    return readers.get(data.suffix.lower()), f"a {data.suffix or 'plain'} file"

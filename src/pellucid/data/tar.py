@@ -9,6 +9,8 @@ from typing import Any
 MAX_HEADER_BYTES = 64 << 10
 """Of one member, with its long names, its extended attributes and the settings for all members."""
 MAX_MEMBERS = 2_000_000
+MAX_NAMES = 64 << 20
+"""Characters of the names of all members: whoever reads an archive keeps them."""
 MAX_MEMBER_BYTES = 16 << 30
 """tarfile goes over a member in small steps, whether its bytes are there or not."""
 
@@ -31,12 +33,15 @@ def members(file: Any, *, gzipped: bool) -> Iterator[tuple[tarfile.TarInfo, Buff
     plain = gzip.GzipFile(fileobj=file) if gzipped else file
     counted = _Counted(plain)
     with tarfile.open(fileobj=counted, mode="r|", tarinfo=_Member) as archive:  # type: ignore[call-overload]
-        count = 0
+        count, names = 0, 0
         while (member := archive.next()) is not None:
             archive.members.clear()  # it would remember them all
             count += 1
             if count > MAX_MEMBERS:
                 raise ValueError(f"expected at most {MAX_MEMBERS:,} members, got more")
+            names += len(member.name)
+            if names > MAX_NAMES:
+                raise ValueError(f"expected names of at most {MAX_NAMES:,} characters together, got more")
             if member.size > MAX_MEMBER_BYTES:
                 raise ValueError(
                     f"expected members of at most {MAX_MEMBER_BYTES >> 30} GiB, got a larger one"
