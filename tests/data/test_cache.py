@@ -54,6 +54,10 @@ def opened(source: Source, root: Path) -> tuple[Cached, bool]:
     return cached(source, SMALL, root=root, progress=lambda done, total: calls.append(done)), bool(calls)
 
 
+def images(found: Cached) -> np.ndarray:
+    return found.pixels.read(np.arange(len(found.pixels)))
+
+
 def place(root: Path) -> Path:
     (only,) = root.iterdir()
     return only
@@ -65,12 +69,11 @@ def test_the_cache_holds_what_reading_gives_and_is_used_again(
     first, decoded = opened(source, root)
     assert decoded
     expected = np.stack([read_image(path, SMALL) for path in sorted((tmp_path / "photos").iterdir())])
-    assert np.array_equal(first.pixels, expected)
+    assert np.array_equal(images(first), expected)
     second, decoded = opened(source, root)
     assert not decoded
-    assert np.array_equal(second.pixels, expected)
+    assert np.array_equal(images(second), expected)
     assert second.fingerprint == first.fingerprint
-    assert not second.pixels.flags.writeable
 
 
 def test_progress_ends_at_the_number_of_images(source: Source, root: Path) -> None:
@@ -130,13 +133,41 @@ DAMAGE = {
 }
 
 
+@pytest.mark.parametrize("name", ["pixels", "index.json"])
+@pytest.mark.parametrize("kind", ["FIFO", "/dev/zero", "/dev/null"])
+def test_a_cache_of_what_is_no_regular_file_is_rebuilt(
+    source: Source, root: Path, name: str, kind: str
+) -> None:
+    before = images(opened(source, root)[0])
+    path = place(root) / name
+    path.unlink()
+    if kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(kind)
+    after, decoded = opened(source, root)
+    assert decoded
+    assert np.array_equal(images(after), before)
+
+
+def test_too_many_images_that_cannot_be_read_are_an_error(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "MAX_SKIPPED", 10)
+    folder = photographs(tmp_path / "photos", 40)
+    for path in sorted(folder.iterdir())[:20]:
+        path.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"at most 10 images that cannot be read, got more; 000\.png"):
+        opened(find_source(folder), root)
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_cache_is_noticed_and_rebuilt(source: Source, root: Path, damage: str) -> None:
-    before = np.array(opened(source, root)[0].pixels)
+    before = images(opened(source, root)[0])
     DAMAGE[damage](place(root))
     after, decoded = opened(source, root)
     assert decoded
-    assert np.array_equal(after.pixels, before)
+    assert np.array_equal(images(after), before)
     assert not opened(source, root)[1]
     place(root)
 
@@ -154,7 +185,7 @@ def test_any_changed_byte_of_the_index_changes_nothing_that_is_given(
     found, _ = opened(source, root)
     assert found.fingerprint == truth.fingerprint
     assert found.skipped == ()
-    assert np.array_equal(found.pixels, truth.pixels)
+    assert np.array_equal(images(found), images(truth))
 
 
 def test_bad_pictures_are_listed_with_their_reason(tmp_path: Path, root: Path) -> None:
@@ -172,7 +203,7 @@ def test_bad_pictures_are_listed_with_their_reason(tmp_path: Path, root: Path) -
         assert "got a GIF" in found.skipped[-1][1]
         assert str(folder) not in found.skipped[0][1]
         assert set(range(101)) - set(found.kept.tolist()) == {7, 31, 50, 51, 99, 100}
-    assert np.array_equal(found.pixels[-1], read_image(folder / "098.png", SMALL))
+    assert np.array_equal(images(found)[-1], read_image(folder / "098.png", SMALL))
     listed = json.loads((place(root) / "index.json").read_text())["index"]
     assert listed["names"][7] == "008.png"
     assert listed["skipped"][0][0] == "007.png"
@@ -193,14 +224,14 @@ def test_two_runs_in_turn_end_with_the_first_ones_cache(source: Source, root: Pa
 
     outer = cached(source, SMALL, root=root, progress=another_run)
     assert outer.fingerprint == inner[0].fingerprint
-    assert np.array_equal(outer.pixels, inner[0].pixels)
+    assert np.array_equal(images(outer), images(inner[0]))
     place(root)
 
 
 def run(folder: Path, root: Path, barrier, results) -> None:
     barrier.wait(60)
     found = cached(find_source(folder), SMALL, root=root)
-    results.put((found.fingerprint, zlib.crc32(found.pixels.tobytes())))
+    results.put((found.fingerprint, zlib.crc32(images(found).tobytes())))
 
 
 @FORKS
@@ -237,36 +268,36 @@ def test_spawned_worker_processes_give_the_same_images_in_the_same_order(
     (folder / "050.png").write_bytes(b"bad")
     source = find_source(folder)
     found = [cached(source, SMALL, root=root / str(workers), workers=workers) for workers in (1, 2)]
-    assert np.array_equal(found[0].pixels, found[1].pixels)
+    assert np.array_equal(images(found[0]), images(found[1]))
     assert found[0].skipped == found[1].skipped
     assert methods == ["spawn"]  # the only way that Windows, macOS and Linux have in common
 
 
-def test_a_system_that_renames_no_mapped_file_has_the_same_images(
+def test_a_system_that_renames_no_open_file_has_the_same_images(
     source: Source, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = cached(source, SMALL, root=root.with_name("other"))
-    monkeypatch.setattr(cache, "RENAMES_MAPPED_FILES", False)
-    mapped: list[Path] = []
-    map_, rename = cache._map, Path.rename
+    monkeypatch.setattr(cache, "RENAMES_OPEN_FILES", False)
+    held: list[Path] = []
+    opening, rename = cache._pixels, Path.rename
 
-    def mapping(path: Path, *rest):
-        pixels = map_(path, *rest)
-        mapped.append(path)
-        weakref.finalize(pixels.base, mapped.remove, path)
+    def holding(place: Path, *rest):
+        pixels = opening(place, *rest)
+        held.append(place)
+        weakref.finalize(pixels, held.remove, place)
         return pixels
 
     def renaming(path: Path, target: Path) -> Path:
         gc.collect()
-        if any(path in held.parents for held in mapped):
+        if path in held:
             raise PermissionError(13, "Access is denied", str(path))
         return rename(path, target)
 
-    monkeypatch.setattr(cache, "_map", mapping)
+    monkeypatch.setattr(cache, "_pixels", holding)
     monkeypatch.setattr(Path, "rename", renaming)
     found = cached(source, SMALL, root=root)
     assert found.fingerprint == before.fingerprint
-    assert np.array_equal(found.pixels, before.pixels)
+    assert np.array_equal(images(found), images(before))
 
 
 @FORKS
@@ -282,7 +313,7 @@ def test_the_death_of_a_worker_costs_one_image(source: Source, root: Path, monke
     found = cached(replace(source, chunks=chunks), SMALL, root=root, workers=2)
     assert found.skipped == (("001.png", "the process that decoded it died. Convert it, or leave it out."),)
     plain = cached(source, SMALL, root=root.with_name("plain"))
-    assert np.array_equal(found.pixels, plain.pixels[[0, 2, 3, 4, 5]])
+    assert np.array_equal(images(found), images(plain)[[0, 2, 3, 4, 5]])
 
 
 def test_where_no_worker_can_live_this_process_decodes(tmp_path: Path, root: Path, monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""Decoded images on disk: written once, checked and mapped into memory at every later start.
+"""Decoded images on disk: written once, checked at every later start.
 
 A cache is a folder named by a hash of its source and preprocessing. It is written in a temporary folder
 beside its place and renamed when complete, so it is there whole or not at all, and two runs at once end up
@@ -8,7 +8,6 @@ with the same one.
 import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -22,16 +21,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 
 from pellucid.data.images import Preprocessing, printable
+from pellucid.data.pixel_file import PixelFile
 from pellucid.data.source import RowNames, Source
 from pellucid.data.workers import Outcome, decoded
 from pellucid.errors import DataError
+from pellucid.storage.regular import read_regular
+from pellucid.storage.strict_json import parse_json
 
 VERSION = 1
 MAX_INDEX_BYTES = 2**30
-RENAMES_MAPPED_FILES = os.name != "nt"  # Windows refuses to move a folder of which a file is mapped
+MAX_SKIPPED = 100_000
+RENAMES_OPEN_FILES = os.name != "nt"  # Windows refuses to move a folder of which a file is open
 
 Progress = Callable[[int, int], None]
 
@@ -41,13 +44,13 @@ class Cached:
     """The images of a source, decoded.
 
     Attributes:
-        pixels: uint8 [image height width channel], mapped from disk, read-only.
+        pixels: The images, in a file.
         kept: int64 [image], which of the source's images these are.
         skipped: Name and reason of each image that could not be read.
         fingerprint: sha256 of the shape, the pixels and the names, in hexadecimal.
     """
 
-    pixels: UInt8[np.ndarray, "image height width channel"]
+    pixels: PixelFile
     kept: Int64[np.ndarray, " image"]
     skipped: tuple[tuple[str, str], ...]
     fingerprint: str
@@ -86,7 +89,7 @@ def cached(
         own = _open(directory, source, preprocessing)
         if own is None:
             raise DataError(f"{printable(root)}: what was written cannot be read back. Check the disk.")
-        if not RENAMES_MAPPED_FILES:
+        if not RENAMES_OPEN_FILES:
             own = None
         _publish(directory, place, lambda: _open(place, source, preprocessing) is not None)
         found = _open(place, source, preprocessing) or own
@@ -106,11 +109,11 @@ def _open(place: Path, source: Source, preprocessing: Preprocessing) -> Cached |
         index = _read_index(place / "index.json")
         skipped = tuple((str(name), str(reason)) for name, reason in index["skipped"])
         kept = _kept(source.names, skipped)
-        pixels = _map(place / "pixels", len(kept), preprocessing)
+        pixels = _pixels(place, len(kept), preprocessing)
         if _checksum(pixels) != index["crc32"]:
             return None
         return Cached(pixels, kept, skipped, str(index["fingerprint"]))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, DataError):
         return None
 
 
@@ -121,19 +124,13 @@ def _kept(names: Sequence[str], skipped: Iterable[tuple[str, str]]) -> Int64[np.
     return np.array([row for row, name in enumerate(names) if name not in bad], np.int64)
 
 
-def _map(
-    path: Path, count: int, preprocessing: Preprocessing
-) -> UInt8[np.ndarray, "image height width channel"]:
-    shape = (count, preprocessing.size, preprocessing.size, preprocessing.channels)
-    if path.stat().st_size != math.prod(shape):
-        raise ValueError("the pixels are damaged")
-    return np.asarray(np.memmap(path, np.uint8, mode="r", shape=shape))
+def _pixels(place: Path, count: int, preprocessing: Preprocessing) -> PixelFile:
+    size, channels = preprocessing.size, preprocessing.channels
+    return PixelFile(place / "pixels", (count, size, size, channels))
 
 
 def _read_index(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        data = file.read(MAX_INDEX_BYTES)
-    signed = json.loads(data)
+    signed = parse_json(read_regular(path, max_bytes=MAX_INDEX_BYTES))
     if signed["sha256"] != _signature(signed["index"]):
         raise ValueError("the index is damaged")
     index: dict[str, Any] = signed["index"]
@@ -144,10 +141,10 @@ def _signature(index: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
 
 
-def _checksum(pixels: UInt8[np.ndarray, "image height width channel"]) -> int:
-    flat, crc = pixels.reshape(-1), 0
-    for at in range(0, len(flat), 2**24):
-        crc = zlib.crc32(flat[at : at + 2**24].data, crc)
+def _checksum(pixels: PixelFile) -> int:
+    crc = 0
+    for block in pixels.blocks():
+        crc = zlib.crc32(block.data, crc)
     return crc
 
 
@@ -195,6 +192,12 @@ def _write_pixels(
         for chunk in outcomes:
             named = zip(names[done : done + len(chunk)], chunk, strict=True)
             skipped += [(name, outcome) for name, outcome in named if isinstance(outcome, str)]
+            if len(skipped) > MAX_SKIPPED:
+                name, reason = skipped[0]
+                raise DataError(
+                    f"expected at most {MAX_SKIPPED:,} images that cannot be read, got more; "
+                    f"{printable(name)}: {reason}"
+                )
             file.write(b"".join(outcome.tobytes() for outcome in chunk if not isinstance(outcome, str)))
             done += len(chunk)
             if progress is not None:
@@ -212,7 +215,7 @@ def _write_index(
     directory: Path, source: Source, preprocessing: Preprocessing, skipped: list[tuple[str, str]]
 ) -> None:
     kept = _kept(source.names, skipped)
-    pixels = _map(directory / "pixels", len(kept), preprocessing)
+    pixels = _pixels(directory, len(kept), preprocessing)
     names = [source.names[row] for row in kept.tolist()]
     index = {
         "version": VERSION,
@@ -229,9 +232,10 @@ def _write_index(
     _sync_folder(directory)
 
 
-def _fingerprint(pixels: UInt8[np.ndarray, "image height width channel"], names: list[str]) -> str:
+def _fingerprint(pixels: PixelFile, names: list[str]) -> str:
     hashed = hashlib.sha256(f"pellucid images {list(pixels.shape)}\n".encode())
-    hashed.update(pixels.reshape(-1).data)
+    for block in pixels.blocks():
+        hashed.update(block.data)
     hashed.update("\0".join(names).encode("utf-8", "surrogateescape"))
     return hashed.hexdigest()
 

@@ -117,7 +117,7 @@ def _dataset(
         attributes=None if known.attributes is None else known.attributes.of(kept),
         fingerprint=stored.fingerprint,
         skipped=stored.skipped,
-        fetch=lambda rows: pixels[rows],
+        fetch=pixels.read,
         origin=origin,
         identity=None if known.identity is None else known.identity[kept],
         notes=known.notes,
