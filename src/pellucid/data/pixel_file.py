@@ -21,7 +21,7 @@ class PixelFile:
     """Images one after another in a file, and nothing else.
 
     The file is read and not mapped into memory: were it cut while it is used, a mapped one would end the
-    process by a bus error. It may be pickled, and read by several threads and processes at once.
+    process by a bus error. It may be sent to other processes, and read by several threads at once.
 
     Attributes:
         shape: image height width channel.
