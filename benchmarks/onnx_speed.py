@@ -1,6 +1,6 @@
 """PyTorch beside ONNX Runtime, from pixels to losses, texture and latents, one thread each, taking turns.
 
-python benchmarks/onnx_speed.py RUN     (a run with a detector and its export: pellucid export RUN)
+python benchmarks/onnx_speed.py RUN
 """
 
 import argparse
@@ -14,7 +14,7 @@ import torch
 from pellucid.anomaly.features import measured
 from pellucid.data.images import to_float
 from pellucid.model.predictor import load
-from pellucid.runtime.session import ExportedDetector
+from pellucid.runtime.features import OnnxFeatures
 
 TURNS, PICTURES = 15, 64
 
@@ -25,7 +25,7 @@ def main() -> None:
     run = options.parse_args().run
     torch.set_num_threads(1)
     model = load(run, device="cpu")
-    exported = ExportedDetector(model, run)
+    exported = OnnxFeatures(model)
     built = model.config.architecture
     shape = (PICTURES, built.size, built.size, built.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

@@ -21,7 +21,6 @@ from pellucid.model.directory import CONFIG, WEIGHTS, read_model, save_model
 from pellucid.model.predictor import load
 from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.runtime.fingerprint import run_fingerprint
-from pellucid.runtime.session import FOLDER, RECORD, ExportedDetector
 
 
 @pytest.fixture(scope="module")
@@ -142,22 +141,6 @@ def test_what_was_fitted_to_another_crop_is_not_used(run: Path) -> None:
     with pytest.raises(RunError, match="another preprocessing"):
         read_known(model)
     assert read_typical(model) is None
-
-
-def test_an_export_of_another_crop_is_not_used(run: Path) -> None:
-    record = {
-        "format": "pellucid-onnx",
-        "version": 2,
-        "model": load(run, device="cpu").fingerprint,
-        "files": {"detector.onnx": "0" * 64},
-    }
-    write_sealed(run / FOLDER / RECORD, record)
-    (run / FOLDER / "detector.onnx").write_bytes(b"")
-    with pytest.raises(RunError, match="checksum"):  # the model is the right one
-        ExportedDetector(load(run, device="cpu"), run)
-    other_crop(run)
-    with pytest.raises(RunError, match="another preprocessing"):
-        ExportedDetector(load(run, device="cpu"), run)
 
 
 def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(run: Path) -> None:

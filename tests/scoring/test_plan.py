@@ -1,7 +1,6 @@
 """A scoring that is resumed with anything changed is refused, or gives the rows of a scoring begun anew."""
 
 import io
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -15,14 +14,10 @@ import torch
 from PIL import Image
 from untrained_run import make_untrained_run
 
-from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.features import Features, joined
-from pellucid.data.images import Preprocessing, to_float
-from pellucid.data.store import open_dataset
+from pellucid.data.images import Preprocessing
 from pellucid.errors import ConfigError, DataError
-from pellucid.latents.names import read_latents, rename
 from pellucid.model.predictor import Model, load
-from pellucid.runtime.export import export
 from pellucid.scoring import inputs as inputs_module
 from pellucid.scoring import part as part_module
 from pellucid.scoring import scorer as scorer_module
@@ -61,13 +56,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("runs")
     for name, built in {"plain": {}, "crop": {"crop": "whole"}, "weights": {"spread": 5}}.items():
         make_untrained_run(root / name, **{"spread": 4, **built})  # type: ignore[arg-type]
-    model = load(root / "plain", device="cpu")
-    drawn = [open_dataset(name, size=32, limit=40) for name in ("people", "scenes")]
-    detector = Detector(model).fit(*(to_float(some.fetch(some.rows("all"))) for some in drawn))
-    table = read_latents(root / "plain", model.latents)
-    export(model, table, detector, root / "plain" / "onnx")
-    shutil.copytree(root / "plain", root / "export")
-    export(model, rename(table, 0, "another"), detector, root / "export" / "onnx")
     return root
 
 
@@ -190,14 +178,6 @@ def test_nothing_changed_is_gone_on_with(
     assert len(rows) == COUNT
     assert len(done) == 1
     assert {file: file.stat().st_mtime_ns for file in done} == done
-
-
-def test_another_export_of_the_same_model_is_refused(
-    begin: Callable[[Settings, Path], Scoring], tmp_path: Path
-) -> None:
-    stopped(begin(Settings(recipe={"runtime": "onnx"}), tmp_path / "parts"))
-    with pytest.raises(ConfigError, match="had other .*export"):
-        list(begin(Settings(run="export", recipe={"runtime": "onnx"}), tmp_path / "parts").run())
 
 
 def test_an_array_that_changes_under_way_is_an_error_and_no_other_rows(

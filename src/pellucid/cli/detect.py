@@ -56,7 +56,7 @@ def detect(
         allow_unreadable: With --fail-on-anomaly: what cannot be read is no failure.
         engine: `ray` scores on the cluster that Ray finds, with the same result.
         workers: Processes. Default: one a processor, if that pays.
-        runtime: `onnx` computes by the run's export (pellucid export).
+        runtime: `onnx` computes by ONNX Runtime, on the CPU.
         json: Print everything as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """

@@ -1,5 +1,6 @@
 """`pellucid export`: the model and its detector as ONNX files, for programs without Python."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from pellucid.cli.printing import print_json
@@ -14,25 +15,28 @@ def export(run: Path, /, *, out: Path | None = None, json: bool = False) -> None
 
     Args:
         run: A run directory. Without a detector in it, encoder and decoder are written.
-        out: The folder to write. Default: `onnx` in the run, where `detect --runtime onnx` looks.
+        out: The folder to write. Default: `onnx` in the run.
         json: Print the files and the differences from PyTorch as JSON.
     """
     from pellucid.anomaly.storage import DETECTOR, load_detector
     from pellucid.latents.names import table_of
     from pellucid.model.inside import inside
     from pellucid.model.predictor import load
+    from pellucid.runtime.export import FOLDER
     from pellucid.runtime.export import export as write
-    from pellucid.runtime.session import FOLDER
 
     model = load(run, device="cpu")
     detector = load_detector(model, run) if (run / DETECTOR).exists() else None
     with spinner("exporting"):
         written = write(model, table_of(model), detector, out or inside(run, FOLDER))
     if json:
-        print_json({"files": [str(file) for file in written.files], "differences": written.differences})
+        agreement = {name: asdict(found) for name, found in written.agreement.items()}
+        print_json({"files": [str(file) for file in written.files], "differences": agreement})
         return
     for file in written.files:
-        worst = max(written.differences[file.name].values())
-        print(f"{file}  {file.stat().st_size / 1e6:.1f} MB, at most {worst:.1e} from PyTorch")
+        found = written.agreement[file.name]
+        worst = max(found.steps.values())
+        line = f"{file}  {file.stat().st_size / 1e6:.1f} MB, every step within {worst:.1e} of PyTorch"
+        print(line + (f", the score within {found.whole['score']:.1e}" if "score" in found.whole else ""))
     if detector is None:
         print(f"No detector.onnx: the run has no detector yet. Fit one: pellucid detector {run}")

@@ -35,7 +35,7 @@ def features(
         limit: Use no more than this many images in all, the first ones.
         engine: `ray` scores on the cluster that Ray finds, with the same result.
         workers: Processes. Default: one a processor, if that pays.
-        runtime: `onnx` computes by the run's export (pellucid export).
+        runtime: `onnx` computes by ONNX Runtime, on the CPU.
         json: Print a summary as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """

@@ -1,14 +1,16 @@
-"""What is exported: networks that begin with a picture's pixels and end in what is wanted of it.
+"""What is exported: networks that begin with an image's pixels and end in what is wanted of it.
 
 A session finds each output by its name. The detector computes what `pellucid.anomaly` computes: by the same
-functions up to the features, from there by the estimators' formulas written in tensors.
+functions up to the features, from there by the estimators' formulas written in tensors. A graph is a list of
+steps, so that each can be checked on its own, from the answers of the steps before it. All types are those
+of a model in float32; one in float64 computes what float32 rounds.
 """
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor, nn
 
 from pellucid.anomaly.detector import Fitted
@@ -18,125 +20,160 @@ from pellucid.anomaly.texture import texture
 from pellucid.model.vae import VAE
 from pellucid.objective.reconstruction import reconstruction_losses
 
-ENCODER = ("posterior_mean", "posterior_log_variance")
-DECODER = ("reconstruction",)
-MEASURED = ("posterior_mean", "reconstruction", "losses", "texture")
-JUDGED = ("score", "normal", "p_value", "contributions")
+Pixels = UInt8[Tensor, "batch height width channel"]
+Mean = Float[Tensor, "batch latent"]
+Reconstruction = Float[Tensor, "batch channel height width"]
+Values = Float64[Tensor, "batch column"]
+Score = Float64[Tensor, " batch"]
 
 
-class EncoderGraph(nn.Module):
-    """uint8 [batch height width channel] -> mean and log-variance, float32 [batch latent]."""
+@dataclass(frozen=True)
+class Step:
+    """One step of a graph.
 
-    def __init__(self, vae: VAE) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(
-        self, pixels: UInt8[Tensor, "batch height width channel"]
-    ) -> tuple[Float32[Tensor, "batch latent"], Float32[Tensor, "batch latent"]]:
-        """See the class."""
-        posterior = self.vae.encode(in_unit_range(pixels))
-        return posterior.mean, posterior.log_variance
-
-
-class DecoderGraph(nn.Module):
-    """float32 [batch latent] -> the image in [0, 1], float32 [batch channel height width]."""
-
-    def __init__(self, vae: VAE) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(
-        self, latents: Float32[Tensor, "batch latent"]
-    ) -> tuple[Float32[Tensor, "batch channel height width"]]:
-        """See the class."""
-        return (torch.sigmoid(self.vae.decode(latents)),)
-
-
-class DetectorGraph(nn.Module):
-    """uint8 [batch height width channel] -> `MEASURED`, `JUDGED`, and `probability` where there is one.
-
-    `losses` are float32 [batch 6] and `texture` float64 [batch 4]; what is judged is float64 [batch], but
-    `normal` is bool [batch] and `contributions` [batch column]: what each deciding column adds to the mean
-    score of normal images.
+    Attributes:
+        gives: Names of what it computes.
+        takes: What it is computed from: the graph's input, or what earlier steps give.
+        compute: Gives one tensor for each name in `gives`.
     """
 
-    scale: Tensor
-    center: Tensor
-    start: Tensor
-    known: Tensor
-    known_weights: Tensor
+    gives: tuple[str, ...]
+    takes: tuple[str, ...]
+    compute: Callable[..., tuple[Tensor, ...]]
 
-    def __init__(self, vae: VAE, fitted: Fitted) -> None:
+
+class Graph(nn.Module):
+    """Steps that follow each other.
+
+    Args:
+        vae: What the steps encode and decode with.
+        given: Name of the input.
+        steps: In their order.
+    """
+
+    def __init__(self, vae: VAE, given: str, *steps: Step) -> None:
         super().__init__()
         self.vae = vae
-        every = columns_of("losses+texture+latents", vae.architecture.latents)
-        self.chosen = [every.index(column) for column in fitted.columns]
-        estimator = fitted.estimator
-        self.threshold = fitted.threshold
-        self.one_class = isinstance(estimator, GaussianDetector)
-        weights = estimator.whitening_ if isinstance(estimator, GaussianDetector) else estimator.coef_
-        self._keep("weights", weights)
-        self._keep("center", estimator.mean_)
-        self._keep("scale", estimator.scale_)
-        self._keep("start", fitted.start)
-        self._keep("known", estimator.calibration_scores_.scores)
-        self._keep("known_weights", estimator.calibration_scores_.weights)
-        self.known_groups = estimator.calibration_scores_.groups
-        if not isinstance(estimator, GaussianDetector):
-            self.intercept, self.slope, self.offset = (
-                estimator.intercept_,
-                estimator.slope_,
-                estimator.offset_,
-            )
-
-    def _keep(self, name: str, values: object) -> None:
-        self.register_buffer(name, torch.as_tensor(values, dtype=torch.float64))
+        self.given = given
+        self.steps = steps
 
     @property
-    def outputs(self) -> Sequence[str]:
+    def outputs(self) -> tuple[str, ...]:
         """The names of what `forward` gives."""
-        return (*MEASURED, *JUDGED) if self.one_class else (*MEASURED, *JUDGED, "probability")
+        return tuple(name for step in self.steps for name in step.gives)
 
-    def forward(self, pixels: UInt8[Tensor, "batch height width channel"]) -> tuple[Tensor, ...]:
-        """See the class."""
-        mean = self.vae.encode(in_unit_range(pixels)).mean
-        return self.given(pixels, mean, torch.sigmoid(self.vae.decode(mean)))
-
-    def given(
-        self,
-        pixels: UInt8[Tensor, "batch height width channel"],
-        mean: Float32[Tensor, "batch latent"],
-        reconstruction: Float32[Tensor, "batch channel height width"],
-    ) -> tuple[Tensor, ...]:
-        """All outputs, where the networks' are there already."""
-        images = in_unit_range(pixels)
-        losses = torch.stack(list(reconstruction_losses(images, reconstruction).values()), 1)
-        busy = texture(images)
-        values = torch.cat([losses.double(), busy, mean.double()], 1)[:, self.chosen]
-        shares = self._shares((values - self.center) / self.scale)
-        score = shares.sum(1) + (0.0 if self.one_class else self.intercept)
-        below = (self.known <= score[:, None]).double() @ self.known_weights
-        judged = (
-            score,
-            score - self.threshold >= 0,
-            (1 + below) / (self.known_groups + 1),
-            shares - self.start,
-        )
-        measured = (mean, reconstruction, losses, busy)
-        if self.one_class:
-            return (*measured, *judged)
-        return (*measured, *judged, torch.sigmoid(self.slope * score + self.offset))
-
-    def _shares(self, standardised: Float64[Tensor, "batch column"]) -> Float64[Tensor, "batch column"]:
-        weights = cast(Tensor, self.weights)
-        if self.one_class:
-            return -0.5 * (standardised @ weights).square()
-        return standardised * weights
+    def forward(self, given: Tensor) -> tuple[Tensor, ...]:
+        """Compute all outputs from the input."""
+        known = {self.given: given}
+        for step in self.steps:
+            found = step.compute(*(known[name] for name in step.takes))
+            known |= dict(zip(step.gives, found, strict=True))
+        return tuple(known[name] for name in self.outputs)
 
 
-def in_unit_range(
-    pixels: UInt8[Tensor, "batch height width channel"],
-) -> Float32[Tensor, "batch channel height width"]:
-    """Pixels as the networks take them."""
-    return pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
+def encoder_graph(vae: VAE) -> Graph:
+    """Build `pixels` -> `posterior_mean` and `posterior_log_variance`, float32 [batch latent]."""
+
+    def encode(pixels: Pixels) -> tuple[Mean, Mean]:
+        posterior = vae.encode(in_unit_range(pixels, vae))
+        return posterior.mean, posterior.log_variance
+
+    return Graph(vae, "pixels", Step(("posterior_mean", "posterior_log_variance"), ("pixels",), encode))
+
+
+def decoder_graph(vae: VAE) -> Graph:
+    """Build `latents`, float32 [batch latent] -> `reconstruction` in [0, 1]."""
+
+    def decode(latents: Mean) -> tuple[Reconstruction]:
+        return (torch.sigmoid(vae.decode(latents.to(_dtype(vae)))),)
+
+    return Graph(vae, "latents", Step(("reconstruction",), ("latents",), decode))
+
+
+def features_graph(vae: VAE) -> Graph:
+    """Build `pixels` -> `posterior_mean`, `reconstruction`, then `losses` and `texture`.
+
+    `losses` are float32 [batch 6], `texture` is float64 [batch 4].
+    """
+    return Graph(vae, "pixels", *_features(vae))
+
+
+def detector_graph(vae: VAE, fitted: Fitted) -> Graph:
+    """Build the features, then `contributions`, `score`, `normal`, `p_value`, and `probability` if known.
+
+    All are float64 [batch], but `normal` is bool [batch] and `contributions` [batch column]: what each
+    deciding column adds to the mean score of normal images.
+    """
+    every = columns_of("losses+texture+latents", vae.architecture.latents)
+    chosen = [every.index(column) for column in fitted.columns]
+    estimator = fitted.estimator
+    one_class = isinstance(estimator, GaussianDetector)
+    calibration = estimator.calibration_scores_
+    center, scale, start = _float64(estimator.mean_, estimator.scale_, fitted.start)
+    known, known_weights = _float64(calibration.scores, calibration.weights)
+    (weights,) = _float64(
+        estimator.whitening_ if isinstance(estimator, GaussianDetector) else estimator.coef_
+    )
+    base, threshold = _float64(fitted.base, fitted.threshold)
+
+    def contribute(
+        mean: Mean, losses: Float[Tensor, "batch loss"], busy: Float64[Tensor, "batch measure"]
+    ) -> tuple[Values]:
+        values = torch.cat([losses.double(), busy, mean.double()], 1)[:, chosen]
+        standardized = (values - center) / scale
+        shares = -0.5 * (standardized @ weights).square() if one_class else standardized * weights
+        return (shares - start,)
+
+    def add_up(contributions: Values) -> tuple[Score]:
+        return (contributions.sum(1) + base,)
+
+    def decide(score: Score) -> tuple[Bool[Tensor, " batch"], Score]:
+        below = (known <= score[:, None]).double() @ known_weights
+        return score - threshold >= 0, (1 + below) / (calibration.groups + 1)
+
+    steps = [
+        *_features(vae),
+        Step(("contributions",), ("posterior_mean", "losses", "texture"), contribute),
+        Step(("score",), ("contributions",), add_up),
+        Step(("normal", "p_value"), ("score",), decide),
+    ]
+    if not isinstance(estimator, GaussianDetector):
+        slope, offset = _float64(estimator.slope_, estimator.offset_)
+
+        def calibrate(score: Score) -> tuple[Score]:
+            return (torch.sigmoid(slope * score + offset),)
+
+        steps.append(Step(("probability",), ("score",), calibrate))
+    return Graph(vae, "pixels", *steps)
+
+
+def _float64(*values: object) -> list[Tensor]:
+    """Constants of a graph; the exporter would write a Python float as float32."""
+    return [torch.as_tensor(value, dtype=torch.float64) for value in values]
+
+
+def _features(vae: VAE) -> tuple[Step, Step]:
+    def reconstruct(pixels: Pixels) -> tuple[Mean, Reconstruction]:
+        mean = vae.encode(in_unit_range(pixels, vae)).mean
+        return mean, torch.sigmoid(vae.decode(mean.to(_dtype(vae))))
+
+    def measure(
+        pixels: Pixels, reconstruction: Reconstruction
+    ) -> tuple[Float[Tensor, "batch loss"], Float64[Tensor, "batch measure"]]:
+        images = in_unit_range(pixels, vae)
+        losses = reconstruction_losses(images, reconstruction.to(images.dtype))
+        return torch.stack(list(losses.values()), 1), texture(images)
+
+    return (
+        Step(("posterior_mean", "reconstruction"), ("pixels",), reconstruct),
+        Step(("losses", "texture"), ("pixels", "reconstruction"), measure),
+    )
+
+
+def in_unit_range(pixels: Pixels, vae: VAE) -> Reconstruction:
+    """Pixels as the networks take them: rounded to float32, then in the precision of the weights."""
+    return (pixels.permute(0, 3, 1, 2).to(torch.float32) / 255).to(_dtype(vae))
+
+
+def _dtype(vae: VAE) -> torch.dtype:
+    return next(vae.parameters()).dtype

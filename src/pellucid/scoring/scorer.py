@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,8 +16,8 @@ from pellucid.data.images import to_float
 from pellucid.data.threads import one_thread
 from pellucid.data.workers import Outcome
 from pellucid.model.predictor import load
+from pellucid.runtime.features import OnnxFeatures
 from pellucid.runtime.fingerprint import run_fingerprint
-from pellucid.runtime.session import ExportedDetector
 from pellucid.scoring.part import Part, prepared
 
 BATCH = 64
@@ -34,7 +33,7 @@ class Recipe:
     Attributes:
         run: The run's folder.
         device: Where PyTorch computes.
-        runtime: `torch`, or `onnx` for the run's exported detector.
+        runtime: `torch`, or `onnx` for ONNX Runtime, which computes on the CPU.
     """
 
     run: str
@@ -52,26 +51,23 @@ class Scorer:
         recipe: Which run, and how.
 
     Raises:
-        RunError: If the run, or with `onnx` its export, is missing or damaged.
+        RunError: If the run is missing or damaged.
         ConfigError: If the device is not there.
-        MissingExtraError: If onnxruntime is missing.
+        MissingExtraError: If ONNX Runtime is wanted and not installed.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        model = load(recipe.run, device=recipe.device)
+        model = load(recipe.run, device="cpu" if recipe.runtime == "onnx" else recipe.device)
         self.model = model
         self.columns = columns_of("losses+texture+latents", model.latents)
         self._values: Callable[[UInt8[np.ndarray, ...]], Float64[np.ndarray, "image column"]]
-        export = ""
         if recipe.runtime == "onnx":
-            exported = ExportedDetector(model, Path(recipe.run))
-            self._values, export = exported.values, exported.digest
+            self._values = OnnxFeatures(model).values
         else:
             self._values = lambda pixels: measured(model, to_float(pixels))
         self.settings = {
             "run": run_fingerprint(model),
             "runtime": recipe.runtime,
-            "export": export,
             "device": model.device.type,
             "batch": str(BATCH),
             "versions": _versions(recipe.runtime),
@@ -108,7 +104,7 @@ class Scorer:
 
 def _versions(runtime: Runtime) -> str:
     """What decodes, resizes and computes: another version may give other digits."""
-    names = ["torch", "numpy", "pillow", *(["onnxruntime"] if runtime == "onnx" else [])]
+    names = ["torch", "numpy", "pillow", *(["onnxruntime", "onnxscript"] if runtime == "onnx" else [])]
     return ", ".join([f"pellucid {__version__}", *(f"{name} {version(name)}" for name in names)])
 
 
