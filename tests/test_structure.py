@@ -170,7 +170,7 @@ def test_nothing_but_the_live_tools_server_can_open_a_connection() -> None:
             }
     assert talking == {
         ("serving.py", "socket"),  # listens
-        ("serving.py", "webbrowser"),
+        ("browser.py", "webbrowser"),
         ("security.py", "http.cookies"),  # reads a header
         ("security.py", "urllib.parse"),
     }

@@ -6,13 +6,15 @@ a request of its own (refused by Origin), or by a name that it lets point to 127
 
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pellucid.live.waiting import Waiting
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _REFUSED = 4403
@@ -32,12 +34,14 @@ class Door:
         token: Whoever has it is let in.
         secure: Whether it is served by TLS.
         cookie: Under which name a browser keeps the token: one for each port, because cookies know no ports.
+        waiting: The connections that have not shown the token yet.
     """
 
     hosts: frozenset[str]
     token: str
     secure: bool
     cookie: str
+    waiting: Waiting = field(default_factory=Waiting, compare=False)
 
     @classmethod
     def at(cls, port: int, token: str, *, names: Iterable[str] = (), secure: bool = False) -> "Door":
@@ -85,12 +89,14 @@ class Guard:
         reason = self._foreign(scope, headers, host)
         if reason is None and not self._known(headers):
             if self._brings_token(scope):
+                self._door.waiting.end(scope.get("client"))
                 await self._guarded(self._welcome(), host)(scope, receive, send)
                 return
             reason = f"The token is missing or of another start. {_HELP}"
         if reason is not None:
             await self._refuse(reason, host, scope, receive, send)
         else:
+            self._door.waiting.end(scope.get("client"))
             await self._guarded(self._app, host)(scope, receive, send)
 
     def _foreign(self, scope: Scope, headers: Headers, host: str) -> str | None:
@@ -163,5 +169,6 @@ class Guard:
         response: Response = (
             PlainTextResponse(reason, 403) if wants_page else JSONResponse({"error": reason}, 403)
         )
+        response.headers["connection"] = "close"  # nothing more is heard from a stranger
         known = host if host in self._door.hosts else next(iter(sorted(self._door.hosts)))
         await self._guarded(response, known)(scope, receive, send)

@@ -3,9 +3,8 @@
 import secrets
 import socket
 import sys
-import webbrowser
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -13,8 +12,10 @@ import uvicorn
 
 from pellucid.errors import ConfigError
 from pellucid.live.app import create_app
+from pellucid.live.browser import opened_in_browser
 from pellucid.live.security import Door
 from pellucid.live.stream import MOST_STREAMS
+from pellucid.live.waiting import MOST_WAITING, protocol
 
 MESSAGE_BYTES = 1 << 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -85,13 +86,14 @@ def serve(
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=protocol(door.waiting),
                 log_level="error",
                 access_log=False,
                 server_header=False,
                 ws="websockets-sansio",
                 ws_max_size=MESSAGE_BYTES,
                 ws_per_message_deflate=False,
-                limit_concurrency=_CONNECTIONS + MOST_STREAMS,
+                limit_concurrency=MOST_WAITING + _CONNECTIONS + MOST_STREAMS,
                 timeout_graceful_shutdown=1,
                 ssl_certfile=certfile,
                 ssl_keyfile=keyfile,
@@ -99,9 +101,8 @@ def serve(
         )
         say(f"Open {address}")
         say("Ctrl-C ends it.")
-        if browser:
-            webbrowser.open(address)
-        with suppress(KeyboardInterrupt):  # how a person ends it
+        opened = opened_in_browser(address) if browser else nullcontext()
+        with opened, suppress(KeyboardInterrupt):  # how a person ends it
             server.run(sockets=[listening])
 
 
