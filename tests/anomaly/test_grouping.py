@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from pellucid.anomaly.grouping import group_labels, groups_of, joined_groups, numbered, strata
+from pellucid.anomaly.grouping import _merged, group_labels, groups_of, joined_groups, numbered, strata
 from pellucid.data.attributes import from_table
 from pellucid.data.dataset import Dataset
 from pellucid.data.store import open_dataset
@@ -42,6 +46,32 @@ def test_groups_are_sorted_by_the_classes_they_hold() -> None:
     groups = np.array([5, 5, 7, 9, 9, 9])
     found = {kind: [rows.tolist() for rows in held] for kind, held in strata(classes, groups).items()}
     assert found == {(0,): [[0, 1]], (0, 1): [[3, 4, 5]], (1,): [[2]]}
+
+
+def test_copies_are_one_group_without_a_rule_and_join_groups_with_one(frames: Dataset) -> None:
+    rows = np.array([5, 0, 2, 3])
+    assert group_labels(frames, rows, None) is None
+    copied = replace(frames, copies={3: 0, 5: 2})
+    labels = group_labels(copied, rows, "none")
+    assert labels is not None
+    assert joined_groups((labels, 4)).tolist() == [0, 1, 0, 1]
+    # Another set's rows are other images.
+    other = group_labels(replace(copied, fingerprint="other"), rows, None)
+    assert joined_groups((labels, 4), (other, 4)).tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
+    # By folder {0, 1}, {2, 3} and {4, 5}; a copy of 0 lies in b, one of 2 lies outside.
+    assert len(set(group_labels(copied, frames.rows("all"), "folder") or ())) == 1
+    assert len(set(group_labels(replace(copied, copies={5: 2}), frames.rows("all"), "folder") or ())) == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=14))
+def test_merged_labels_are_the_connected_components(pairs: list[tuple[int, int]]) -> None:
+    labels, first = [f"l{label}" for label, _ in pairs], [row for _, row in pairs]
+    edges = coo_array((np.ones(len(pairs)), ([a for a, _ in pairs], [7 + b for _, b in pairs])), (14, 14))
+    component = connected_components(edges, directed=False)[1]
+    merged = _merged(labels, first)
+    for i, a in enumerate(pairs):
+        for j, b in enumerate(pairs):
+            assert (merged[i] == merged[j]) == (component[a[0]] == component[b[0]])
 
 
 def test_crops_of_one_image_are_one_group() -> None:

@@ -35,6 +35,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chance = np.random.default_rng(0)
     for i in range(120):
         pixels = np.full((40, 40, 3), 30, np.uint8)
+        pixels[0, :2] = 2 * i  # no two are equal
         pixels[:, int(chance.integers(5, 35)) :] = (200, 120, 60)
         path = folder / f"{i:03d}.png"
         Image.fromarray(pixels).save(path)

@@ -237,3 +237,64 @@ def test_a_run_without_a_detector_says_what_to_do(
 ) -> None:
     assert run("detect", trained, photos / "000.png") == 2
     assert "pellucid detector" in capsys.readouterr().err
+
+
+@pytest.fixture
+def bottle(trained: Path, photos: Path, tmp_path: Path) -> Path:
+    """MVTec AD's layout: 40 good pictures to test on, of which 12 are also among 30 defects by mistake."""
+    root, chance = tmp_path / "bottle", np.random.default_rng(5)
+    for kind, count in (("train/good", 50), ("test/good", 40), ("test/hole", 18)):
+        (root / kind).mkdir(parents=True)
+        for at in range(count):
+            pixels = np.full((40, 40, 3), 30, np.uint8)
+            pixels[:, int(chance.integers(5, 35)) :] = (200, 120, 60)
+            pixels = pixels + chance.integers(0, 9, pixels.shape).astype(np.uint8)
+            if kind == "test/hole":
+                pixels[10:30, 10:30] = chance.integers(0, 256, (20, 20, 3))
+            Image.fromarray(pixels).save(root / kind / f"{at:03d}.png")
+    for at in range(12):
+        shutil.copy(root / "test" / "good" / f"{at:03d}.png", root / "test" / "hole" / f"x{at:03d}.png")
+    (root / "ground_truth" / "hole").mkdir(parents=True)
+    shutil.copy(photos / "000.png", root / "ground_truth" / "hole" / "000_mask.png")
+    return root
+
+
+def test_good_images_and_copies_are_no_anomalies(
+    run: Run, trained: Path, bottle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(trained, copy)
+    capsys.readouterr()
+    options = ("--normal", bottle / "test", "--anomalous", bottle / "test", "--splits", 0, "--json")
+    assert run("detector", copy, *options) == 0
+    printed = capsys.readouterr()
+    assert "of the normal images only the 40 in folders called good" in printed.err
+    assert (
+        "40 of the anomalous images lie in folders called good, normal or ok: they are left out"
+        in printed.err
+    )
+    assert "12 of the anomalous images are also among the normal ones, pixel for pixel (hole/x000.png" in (
+        printed.err
+    )
+    record = json.loads(printed.out)
+    assert record["normal"].startswith("40 of ")
+    assert record["anomalous"].startswith("18 of ")
+    assert run("detector", copy, "--normal", bottle / "test", "--anomalous", bottle / "test" / "good") == 2
+    assert "--anomalous: expected images that are not normal, but all 40" in capsys.readouterr().err
+
+
+def test_images_of_the_training_are_found_wherever_they_lie(
+    run: Run, trained: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(trained, copy)
+    shutil.copytree(photos, elsewhere)
+    for picture in sorted(elsewhere.glob("*.png")):
+        picture.rename(picture.with_name(f"renamed-{picture.name}"))
+    assert run("detector", copy, "--normal", elsewhere, "--trust-data") == 0
+    said = capsys.readouterr().err
+    count = int(said.split("the model was trained on ")[1].split(" of these 114 normal images")[0])
+    assert count > 90
+    own = ("--normal", photos, "--threshold", "false-alarm=0.25")  # held-out ones are taken
+    assert run("detector", copy, *own, "--trust-data") == 0
+    assert "the model was trained on" not in capsys.readouterr().err

@@ -58,6 +58,23 @@ def test_folders_are_searched_in_sorted_order_and_what_is_hidden_comes_last_with
     assert all("begins with a dot" in item for item in items(source)[5:])
 
 
+def test_of_an_mvtec_category_only_what_is_to_be_trained_on_is_read(tmp_path: Path) -> None:
+    photographs(
+        tmp_path,
+        "train/good/000.png",
+        "train/good/001.png",
+        "test/good/000.png",
+        "test/hole/000.png",
+        "ground_truth/hole/000_mask.png",
+    )
+    source = find_source(tmp_path, skip=1)
+    assert source.names == ("train/good/001.png",)
+    (note,) = source.notes
+    assert note.startswith("MVTec AD's layout: read are the 2 images in train/, not the 3 in test/")
+    assert find_source(tmp_path / "test").names == ("good/000.png", "hole/000.png")
+    assert "Beside 1 images" in find_source(tmp_path / "test").notes[0]
+
+
 def test_links_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
     photographs(tmp_path, "a/one.png")
     (tmp_path / "a" / "up").symlink_to(tmp_path)

@@ -85,6 +85,26 @@ def test_row_positions_divide_evenly() -> None:
     assert np.abs(counts - [0.90, 0.05, 0.05]).max() < 0.002
 
 
+def test_copies_are_told_and_never_held_out_from_each_other(tmp_path: Path) -> None:
+    names = [f"{at:03d}.png" for at in range(60)]
+    photographs(tmp_path, names)
+    parts = dict(zip(names, open_dataset(tmp_path, size=32).split.tolist(), strict=True))
+    first = next(name for name in names if parts[name] == 0)
+    held_out = next(name for name in names if parts[name] == 1)
+    copies = [f"copy{at}.png" for at in range(40)]
+    for at, copy in enumerate(copies):
+        (tmp_path / copy).write_bytes((tmp_path / (held_out if at % 2 else first)).read_bytes())
+    for _ in range(2):  # decoded, then from the cache
+        data = open_dataset(tmp_path, size=32)
+        parts = dict(zip(data.names, data.split.tolist(), strict=True))
+        assert {parts[copy] for copy in copies[::2]} == {parts[first]} == {0}
+        assert {parts[copy] for copy in copies[1::2]} == {parts[held_out]} == {1}
+        assert {data.names[row] for row in data.copies} == set(copies)
+        assert {data.names[row] for row in data.copies.values()} == {first, held_out}
+        (note,) = data.notes
+        assert note.startswith("40 images are copies of others, pixel for pixel: copy0.png of ")
+
+
 def test_celebas_own_partition_is_used_where_it_gives_both_parts(tmp_path: Path) -> None:
     root = celeba(tmp_path, 12)
     hashed = open_dataset(root, size=32).split.tolist()

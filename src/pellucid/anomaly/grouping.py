@@ -90,22 +90,28 @@ def groups_of(names: Sequence[str]) -> Int64[np.ndarray, " image"]:
     return numbered([_original(name) for name in names], len(names))
 
 
-def group_labels(dataset: Dataset, rows: Int[np.ndarray, " row"], rule: str) -> tuple[str, ...]:
-    """Label the group of each image by a rule.
+def group_labels(dataset: Dataset, rows: Int[np.ndarray, " row"], rule: str | None) -> tuple[str, ...] | None:
+    """Label the group of each image by a rule; copies, the same pixel for pixel, are in one group as well.
 
     Args:
         dataset: The images.
         rows: Rows of the data set.
         rule: `folder`, the folder that an image lies in; `name`, the name before its last `_`; `identity`,
-            who is on it where a table says so; else an attribute of the data set.
+            who is on it where a table says so; else an attribute of the data set. None or `none` tells
+            copies only.
 
     Returns:
-        One label for each row. Labels of different rules differ.
+        One label for each row, or None if each image is on its own. Labels of different rules differ.
 
     Raises:
         ConfigError: If there is no such attribute, or no identity is known.
         DataError: If an image has no value of it, or all images are one group.
     """
+    first = [dataset.copies.get(row, row) for row in rows.tolist()]
+    if rule is None or rule == "none":
+        return (
+            None if len(set(first)) == len(first) else tuple(f"{dataset.fingerprint}:{row}" for row in first)
+        )
     names = [dataset.names[int(row)] for row in rows]
     if rule == FOLDER:
         labels = [name.rpartition("/")[0] for name in names]
@@ -118,7 +124,22 @@ def group_labels(dataset: Dataset, rows: Int[np.ndarray, " row"], rule: str) -> 
             f"groups: by {rule!r} all {len(labels):,} images of {dataset.description} are one group, "
             f"{labels[0][:60]!r}. Choose another rule, or none."
         )
-    return tuple(f"{rule}:{label}" for label in labels)
+    return tuple(f"{rule}:{label}" for label in _merged(labels, first))
+
+
+def _merged(labels: Sequence[str], first: Sequence[int]) -> list[str]:
+    """Labels that are equal wherever two images have one label, or are copies of one image, or by a chain."""
+    known: dict[str, str] = {}  # a label to another one that means the same group
+    of_first: dict[int, str] = {}
+
+    def found(label: str) -> str:
+        while known.get(label, label) != label:
+            label = known[label]
+        return label
+
+    for label, row in zip(labels, first, strict=True):
+        known[found(label)] = found(of_first.setdefault(row, label))
+    return [found(label) for label in labels]
 
 
 def _original(name: str) -> str:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.opening import MEASURED, held_out_split, open_images, open_own_images
+from pellucid.cli.examples import anomalous_rows, normal_rows, warn_of_training_images
+from pellucid.cli.opening import open_images, open_own_images
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.terminal import counting_bar, say, spinner
@@ -83,18 +84,19 @@ def detector(
         usual = open_own_images(model, "--normal", trust_data=trust_data)
     else:
         usual = open_images(model, normal, skip, limit)
-    rows = usual.rows(held_out_split(model, usual), at_most=MEASURED)
-    _warn_of_training_images(model, usual)
-    alike = None if groups is None else group_labels(usual, rows, groups)
-    with counting_bar("measuring normal images") as advance:
-        known = measure(model, usual, rows, progress=advance)
-    others, strangers_alike = None, None
+    rows = normal_rows(model, usual)
+    alike = group_labels(usual, rows, groups)
+    examples, strangers_alike = {"normal": (usual, rows)}, None
     if anomalous is not None:
         unusual = open_images(model, anomalous, limit=anomalous_limit)
-        strange = unusual.rows("all", at_most=MEASURED)
-        rule = anomalous_groups or groups
-        if rule is not None and rule != "none":
-            strangers_alike = group_labels(unusual, strange, rule)
+        strange = anomalous_rows(unusual, usual)
+        strangers_alike = group_labels(unusual, strange, anomalous_groups or groups)
+        examples["anomalous"] = (unusual, strange)
+    warn_of_training_images(model, examples, trust_data=trust_data)
+    with counting_bar("measuring normal images") as advance:
+        known = measure(model, usual, rows, progress=advance)
+    others = None
+    if anomalous is not None:
         with counting_bar("measuring anomalous images") as advance:
             others = measure(model, unusual, strange, progress=advance)
     fitted = Detector(model, columns=columns, threshold=threshold, remember=remember)
@@ -147,18 +149,6 @@ def detector(
         print(f"  {figure}")
 
 
-def _warn_of_training_images(model: "Model", usual: "Dataset") -> None:
-    """Say so if images of the training stand in for new normal ones: their losses are lower."""
-    origin, own = model.config.data, usual.origin
-    if usual.fingerprint == origin.get("fingerprint") or own["source"] != origin.get("source"):
-        return
-    begins, ends = (
-        (int(o["skip"] or 0), int(o["skip"] or 0) + int(o["limit"] or 10**9)) for o in (origin, own)
-    )
-    if max(begins[0], ends[0]) < min(begins[1], ends[1]):
-        say("Note: the model was trained on some of these normal images. New ones have larger losses.")
-
-
 def _study(
     model: "Model",
     fitted: "Detector",
@@ -200,7 +190,7 @@ def _pca(model: "Model", pictures: "Pictures", count: int, trust_data: bool) -> 
     from pellucid.anomaly.baselines import pca_features
 
     try:
-        own = open_own_images(model, trust_data=trust_data)
+        own = open_own_images(model, trust_data=trust_data, quiet=True)
     except PellucidError as error:
         say(f"No PCA to compare with: {error}")
         return None

@@ -49,17 +49,22 @@ def open_training_data(
     return dataset
 
 
-def open_images(model: "Model", source: str, skip: int = 0, limit: int | None = None) -> "Dataset":
-    """Images from anywhere, prepared as those that the model was trained on."""
+def open_images(
+    model: "Model", source: str, skip: int = 0, limit: int | None = None, *, quiet: bool = False
+) -> "Dataset":
+    """Images from anywhere, prepared as those that the model was trained on; `quiet` leaves notes unsaid."""
     from pellucid.data.store import open_prepared
 
     with counting_bar("reading images") as advance:
         dataset = open_prepared(source, model.config.preprocessing, skip=skip, limit=limit, progress=advance)
-    _tell(dataset)
+    if not quiet:
+        _tell(dataset)
     return dataset
 
 
-def open_own_images(model: "Model", option: str = "--data", *, trust_data: bool = False) -> "Dataset":
+def open_own_images(
+    model: "Model", option: str = "--data", *, trust_data: bool = False, quiet: bool = False
+) -> "Dataset":
     """Open the images that the model was trained on, as they were then.
 
     Args:
@@ -67,6 +72,7 @@ def open_own_images(model: "Model", option: str = "--data", *, trust_data: bool 
         option: How to name others.
         trust_data: Open them even if the config is all that speaks for it. Without, a folder or file is not
             touched unless this user has trained on it here: a run may be a stranger's.
+        quiet: Leave unsaid what there is to say of them.
     """
     from pellucid.data.builtin import BUILTIN
     from pellucid.data.trained_here import trained_here
@@ -83,7 +89,7 @@ def open_own_images(model: "Model", option: str = "--data", *, trust_data: bool 
             f"{source}: not opened, because only the run says that it was trained on that, and you have not "
             f"trained on it here. Name images with {option}, or allow it with --trust-data."
         )
-    dataset = open_images(model, source, skip, limit)
+    dataset = open_images(model, source, skip, limit, quiet=quiet)
     if dataset.fingerprint != origin["fingerprint"]:
         raise ConfigError(
             f"{source}: expected the images of the training, but they have changed, so "

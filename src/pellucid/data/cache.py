@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import BufferedWriter, TextIOWrapper
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from pellucid.data.copies import find_copies
 from pellucid.data.images import Preprocessing, printable
 from pellucid.data.pixel_file import PixelFile
 from pellucid.data.source import RowNames, Source
@@ -31,7 +32,7 @@ from pellucid.errors import DataError
 from pellucid.storage.regular import read_regular
 from pellucid.storage.strict_json import parse_json
 
-VERSION = 1
+VERSION = 2
 MAX_INDEX_BYTES = 2**30
 MAX_SKIPPED = 100_000
 RENAMES_OPEN_FILES = os.name != "nt"  # Windows refuses to move a folder of which a file is open
@@ -48,12 +49,14 @@ class Cached:
         kept: int64 [image], which of the source's images these are.
         skipped: Name and reason of each image that could not be read.
         fingerprint: sha256 of the shape, the pixels and the names, in hexadecimal.
+        copies: The rows of images that are copies of an earlier one, and the row of the first.
     """
 
     pixels: PixelFile
     kept: Int64[np.ndarray, " image"]
     skipped: tuple[tuple[str, str], ...]
     fingerprint: str
+    copies: Mapping[int, int]
 
 
 def cached(
@@ -112,7 +115,8 @@ def _open(place: Path, source: Source, preprocessing: Preprocessing) -> Cached |
         pixels = _pixels(place, len(kept), preprocessing)
         if _checksum(pixels) != index["crc32"]:
             return None
-        return Cached(pixels, kept, skipped, str(index["fingerprint"]))
+        copies = {int(row): int(first) for row, first in index["copies"]}
+        return Cached(pixels, kept, skipped, str(index["fingerprint"]), copies)
     except (OSError, ValueError, TypeError, KeyError, DataError):
         return None
 
@@ -224,6 +228,7 @@ def _write_index(
         "crc32": _checksum(pixels),
         "fingerprint": _fingerprint(pixels, names),
         "skipped": [list(pair) for pair in skipped],
+        "copies": list(find_copies(pixels.read, len(pixels)).items()),
         "names": names if not isinstance(source.names, RowNames) else "row numbers of eight digits",
     }
     with (directory / "index.json").open("w", encoding="utf-8") as file:

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int64, UInt8
 from torch import Tensor
 
 from pellucid.data.attributes import Attributes
@@ -43,6 +43,8 @@ class Dataset:
         fetch: Images by row: int [row] to uint8 [row height width channel], a copy.
         origin: What opens it again: `source` (an absolute path or a built-in name), `skip`, `limit`.
         identity: int64 [image], who is on each image where a table says so, -1 unknown; or None.
+        copies: The rows of images that are copies of an earlier one, pixel for pixel, and the row of the
+            first; of sets that are drawn nothing is known.
         notes: What a person should know of how the images were read, one sentence or two each.
     """
 
@@ -57,17 +59,22 @@ class Dataset:
     fetch: Callable[[Int[np.ndarray, " row"]], UInt8[np.ndarray, "row height width channel"]]
     origin: Mapping[str, str | int | None]
     identity: Int64[np.ndarray, " image"] | None = None
+    copies: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def rows(self, split: Split, *, at_most: int | None = None) -> Int64[np.ndarray, " row"]:
+    def rows(
+        self, split: Split, *, at_most: int | None = None, where: Bool[np.ndarray, " image"] | None = None
+    ) -> Int64[np.ndarray, " row"]:
         """The rows of a part of the data, ascending; `held-out` is validation and test.
 
-        With `at_most`, no more than that many, drawn by a fixed seed: the same ones every time.
+        With `where`, only images for which it is true. With `at_most`, no more than that many, drawn by a
+        fixed seed: the same ones every time.
         """
-        rows = np.flatnonzero(np.isin(self.split, _PARTS[split]))
+        chosen = np.isin(self.split, _PARTS[split])
+        rows = np.flatnonzero(chosen if where is None else chosen & where)
         if at_most is None or len(rows) <= at_most:
             return rows
         return np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, at_most, replace=False))

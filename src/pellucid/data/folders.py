@@ -3,14 +3,15 @@
 Of a picture only name, size and time are looked at; it is opened when it is decoded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pellucid.data.annotations import Annotations, annotate
 from pellucid.data.images import Crop, printable
-from pellucid.data.listing import File, Listing, list_folder
+from pellucid.data.listing import File, list_folder
+from pellucid.data.roles import notes_on_roles, to_train_on
 from pellucid.data.source import Item, Source, decoding_seconds, selection, title
 from pellucid.data.tables import is_table
 from pellucid.errors import DataError
@@ -22,22 +23,29 @@ def folder(root: Path, skip: int, limit: int | None) -> Source:
     """The pictures in and below a folder, with what the tables say that lie in it.
 
     Read are CSV, TSV and JSON Lines in the folder itself, and `metadata.csv` or `metadata.jsonl` in any
-    folder below, whose file names are relative to it, as data sets on the Hugging Face hub have them.
+    folder below, whose file names are relative to it, as data sets on the Hugging Face hub have them. Of
+    MVTec AD's layout only what is to be trained on is read.
 
     Raises:
         DataError: If there are no pictures, or too many.
         ConfigError: If `skip` or `limit` leave no image.
     """
     listing = list_folder(root)
-    files = _selected(root, listing, skip, limit)
+    kept, layout = to_train_on([file.name for file in listing.files])
+    files = _selected(
+        root, [file for file, keep in zip(listing.files, kept, strict=True) if keep], skip, limit
+    )
+    names = _images(files)
     tables = [name for name in listing.companions if is_table(name)]
     used = [name for name in tables if "/" not in name or _is_metadata(name)]
     known = annotate(
         {name: root / name for name in used},
-        [file.name for file in files],
+        names,
         unused=[name for name in tables if name not in used] + _beside(root),
     )
-    return _of_files("folder", f"photographs from {title(root)}", root, files, known)
+    notes = (*([layout] if layout else []), *notes_on_roles(names))
+    source = _of_files("folder", f"photographs from {title(root)}", root, files, known)
+    return replace(source, notes=notes)
 
 
 def celeba(root: Path, skip: int, limit: int | None) -> Source:
@@ -49,8 +57,8 @@ def celeba(root: Path, skip: int, limit: int | None) -> Source:
     """
     pictures = celeba_pictures(root)
     assert pictures is not None
-    files = _selected(pictures, list_folder(pictures), skip, limit)
-    known = annotate(_celeba_tables(root), [file.name for file in files])
+    files = _selected(pictures, list_folder(pictures).files, skip, limit)
+    known = annotate(_celeba_tables(root), _images(files))
     noun = f"photographs from {title(root)} (CelebA layout)"
     return _of_files("celeba", noun, pictures, files, known, "celeba")
 
@@ -116,13 +124,17 @@ def _of_files(
         seconds=decoding_seconds(len(files), sum(file.size for file in files)),
         annotations=annotations,
         crop=crop,
-        root=root,
     )
 
 
-def _selected(root: Path, listing: Listing, skip: int, limit: int | None) -> list[File]:
+def _images(files: Sequence[File]) -> list[str]:
+    """The names of what can be read; the rest comes after them and is never kept."""
+    return [file.name for file in files if not file.problem]
+
+
+def _selected(root: Path, listed: Sequence[File], skip: int, limit: int | None) -> list[File]:
     """The images that are meant, then all that is none, each with a reason."""
-    found = [_for_training(file) for file in listing.files]
+    found = [_for_training(file) for file in listed]
     images = [file for file in found if not file.problem]
     others = [file for file in found if file.problem]
     if not images:

@@ -29,10 +29,11 @@ class Source:
         state: Changes whenever the images may have changed: paths, sizes, times of modification.
         chunks: Starts reading: lists of items, as many items in all as there are names.
         seconds: How long decoding takes one processor, very roughly.
-        annotations: What is known of the images, in the order of the names.
+        annotations: What is known of the images, in the order of the names; of those that cannot be read,
+            which come last, nothing is.
         channels: 1 or 3, what the images have by nature.
         crop: What suits the images.
-        root: The folder that the names are relative to; None if they are no files.
+        notes: What a person should know of what is read, one sentence or two each.
     """
 
     kind: str
@@ -44,7 +45,7 @@ class Source:
     annotations: Annotations = NOTHING_KNOWN
     channels: int = 3
     crop: Crop = "center"
-    root: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 class RowNames(Sequence[str]):

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from pellucid.data.builtin import BUILTIN, open_builtin
 from pellucid.data.cache import Cached, Progress, cached
+from pellucid.data.copies import copies_note, keep_together
 from pellucid.data.dataset import TEST, TRAIN, VALIDATION, Dataset, balanced, name_positions, row_positions
 from pellucid.data.images import Crop, Preprocessing
 from pellucid.data.paths import cache_folder, expanded
@@ -37,8 +38,9 @@ def open_dataset(
 
     The first time, every picture is decoded into a cache; later it is there at once. Pictures that cannot be
     read are listed in `skipped`. The split is 90 % train, 5 % validation, 5 % test by a hash of the name, so
-    an image stays in its part when others are added; CelebA's own partition is used where it is present and
-    gives the chosen images a train and a validation part. From three images on, neither is ever empty.
+    an image stays in its part when others are added. A copy, pixel for pixel, is in the part of the first.
+    CelebA's own partition is used where it is present and gives the chosen images a train and a validation
+    part. From three images on, neither is ever empty.
 
     Args:
         data: What to open.
@@ -105,8 +107,13 @@ def _dataset(
         split = balanced(row_positions(np.asarray(source.names.of(kept).rows)))
     else:
         names = tuple(source.names[row] for row in kept.tolist())
-        partition = known.partition
-        split = _split_of_files(names, None if partition is None else partition[kept])
+        split = balanced(name_positions(names))
+    keep_together(split, stored.copies)
+    if known.partition is not None:
+        _adopt(split, known.partition[kept])
+    notes = source.notes + known.notes
+    if stored.copies:
+        notes += (copies_note(names, stored.copies, split),)
     skipped = f", {len(stored.skipped):,} unreadable left out" if stored.skipped else ""
     return Dataset(
         description=f"{len(names):,} {source.noun}, {_CROPS[preprocessing.crop]}{skipped}",
@@ -120,15 +127,12 @@ def _dataset(
         fetch=pixels.read,
         origin=origin,
         identity=None if known.identity is None else known.identity[kept],
-        notes=known.notes,
+        copies=stored.copies,
+        notes=notes,
     )
 
 
-def _split_of_files(
-    names: Sequence[str], partition: UInt8[np.ndarray, " image"] | None
-) -> UInt8[np.ndarray, " image"]:
-    split = balanced(name_positions(names))
-    if partition is None or not {TRAIN, VALIDATION} <= set(partition.tolist()):
-        return split
-    split[partition <= TEST] = partition[partition <= TEST]
-    return split
+def _adopt(split: UInt8[np.ndarray, " image"], partition: UInt8[np.ndarray, " image"]) -> None:
+    """Take CelebA's own parts where the chosen images have some to train on and some to validate on."""
+    if {TRAIN, VALIDATION} <= set(partition.tolist()):
+        split[partition <= TEST] = partition[partition <= TEST]
