@@ -1,29 +1,70 @@
-"""Judge pictures without Pellucid: python detect_with_onnx.py detector.onnx PICTURES"""
+"""Judge images without Pellucid: python detect_with_onnx.py detector.onnx IMAGES"""
 
+import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
-session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-about = json.loads(session.get_modelmeta().custom_metadata_map["pellucid"])
-rule = about["preprocessing"]
-for path in sys.argv[2:]:
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    if rule["crop"] == "center":
-        side = min(picture.size)
-        left, top = ((length - side) // 2 for length in picture.size)
+
+def opened(content: bytes) -> Image.Image:
+    """An image as Pellucid opens it: upright, over white where it is transparent, 8 bits a channel."""
+    image = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
+    image.load()
+    key = image.info.get("transparency")  # of a PNG: a color, in the file's bit depth, that means transparent
+    if image.format == "PNG" and image.mode in ("1", "L", "RGB") and key is not None:
+        depth = content[24]
+        levels = [k >> 8 if depth == 16 else k * 255 // (2**depth - 1) for k in np.atleast_1d(key).tolist()]
+        image.info["transparency"] = tuple(levels) if image.mode == "RGB" else levels[0]
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):  # 16-bit grey: Pillow's own conversion would clip it
+        values = np.asarray(image).astype(np.uint32)
+        grey = np.where(values == key, 255, (values + 128) // 257)
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image.convert("RGB"), mask=image.getchannel("A"))
+        return white
+    return image.convert("RGB")
+
+
+def pixels_of(content: bytes, rule: dict) -> np.ndarray:
+    """What the model sees, uint8 [1 height width channel]; `rule` is the file's `preprocessing`."""
+    image, crop = opened(content), rule["crop"]
+    fits = crop["proportion"] is None or (
+        abs(image.width / image.height / crop["proportion"] - 1) <= crop["tolerance"]
+    )
+    if crop["box"] is not None and fits:
+        box = tuple(share * length for share, length in zip(crop["box"], image.size * 2, strict=True))
+    else:  # the largest centered square
+        side = min(image.size)
+        left, top = ((length - side) // 2 for length in image.size)
         box = (left, top, left + side, top + side)
-    else:
-        box = tuple(part * length for part, length in zip(rule["box"], picture.size * 2, strict=True))
+    assert rule["resize"]["filter"] == "lanczos", rule["resize"]
+    gap = rule["resize"]["reducing_gap"]
     shape = (1, rule["size"], rule["size"], rule["channels"])
-    picture = picture.resize(shape[1:3], Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-    picture = picture.convert("RGB" if rule["channels"] == 3 else "L")
-    answers = session.run(about["outputs"], {"pixels": np.asarray(picture, np.uint8).reshape(shape)})
-    found = dict(zip(about["outputs"], answers, strict=True))
-    verdict = "normal" if found["normal"][0] else "anomalous"
+    image = image.resize(shape[1:3], Image.Resampling.LANCZOS, box=box, reducing_gap=gap)
+    image = image.convert("RGB" if rule["channels"] == 3 else "L")
+    return np.asarray(image, np.uint8).reshape(shape)
+
+
+def main(detector: str, *paths: str) -> None:
+    """Print a line for each image."""
+    session = onnxruntime.InferenceSession(detector, providers=["CPUExecutionProvider"])
+    about = json.loads(session.get_modelmeta().custom_metadata_map["pellucid"])
     columns = about["detector"]["columns"]
-    reason = columns[int(np.abs(found["contributions"][0]).argmax())]["label"]
-    print(f"{path}: {verdict}, score {found['score'][0]:.4f}, most by {reason}")
+    for path in paths:
+        pixels = pixels_of(Path(path).read_bytes(), about["preprocessing"])
+        answers = session.run(about["outputs"], {"pixels": pixels})
+        found = dict(zip(about["outputs"], answers, strict=True))
+        verdict = "normal" if found["normal"][0] else "anomalous"
+        reason = columns[int(np.abs(found["contributions"][0]).argmax())]["label"]
+        print(f"{path}: {verdict}, score {found['score'][0]:.4f}, most by {reason}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

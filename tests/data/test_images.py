@@ -19,6 +19,7 @@ from pellucid.data import images
 from pellucid.data.images import (
     MAX_BYTES,
     Preprocessing,
+    crop_box,
     decode,
     preprocess,
     printable,
@@ -397,6 +398,20 @@ def test_tiny_and_narrow_pictures_keep_their_colour(size: tuple[int, int], crop:
 def test_a_line_of_fifty_megapixels_needs_no_gigabytes() -> None:
     line = Image.new("L", (50_000_000, 1), 77)
     assert np.abs(preprocess(line, Preprocessing(32, 1, "whole")).astype(int) - 77).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(178, 218), (173, 218), (183, 218), (1024, 1254)])
+def test_celeba_box_is_for_the_proportions_of_an_aligned_face(size: tuple[int, int]) -> None:
+    width, height = size
+    box = [25 / 178 * width, 45 / 218 * height, 153 / 178 * width, 173 / 218 * height]
+    assert crop_box(width, height, "celeba") == pytest.approx(box)
+
+
+@pytest.mark.parametrize("size", [(172, 218), (184, 218), (218, 218), (640, 480), (480, 640), (1, 5)])
+def test_other_proportions_are_never_squeezed_into_the_celeba_box(size: tuple[int, int]) -> None:
+    assert crop_box(*size, "celeba") == crop_box(*size, "center")
+    left, top, right, bottom = crop_box(*size, "celeba")
+    assert right - left == bottom - top == min(size)
 
 
 def test_celeba_crop_is_the_same_at_every_resolution() -> None:

@@ -170,7 +170,7 @@ def test_parquet_pictures_are_decoded(tmp_path: Path) -> None:
 def test_sprites_are_drawn_from_their_factors() -> None:
     data = open_dataset("sprites")
     assert len(data) == len(data.names) == 737_280
-    assert data.preprocessing == Preprocessing(64, 1, "whole")
+    assert data.preprocessing == Preprocessing(64, 1, "center")
     assert (data.kind, data.skipped) == ("sprites", ())
     row = np.ravel_multi_index((2, 5, 7, 11, 30), sprites.SIZES)
     rows = np.array([row, 0])

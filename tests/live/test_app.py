@@ -28,7 +28,18 @@ def test_the_page_and_all_that_it_names_is_served(live: Any) -> None:
 
 
 def test_nothing_in_the_page_builds_markup_from_text(live: Any) -> None:
-    for name in ("page", "answer", "camera", "comparison", "keeping", "latents", "making", "stage", "wire"):
+    for name in (
+        "page",
+        "answer",
+        "camera",
+        "comparison",
+        "crop",
+        "keeping",
+        "latents",
+        "making",
+        "stage",
+        "wire",
+    ):
         script = live.ask("GET", f"/{name}.js")[2].decode()
         assert not [
             word

@@ -88,7 +88,7 @@ def test_an_opened_picture_is_what_the_model_reads(engine: Engine, width: int, h
     assert max(shown.size) == min(max(width, height), 1024)
 
 
-def test_an_aligned_face_is_cropped_as_in_training_and_others_are_not(make_run) -> None:  # type: ignore[no-untyped-def]
+def test_an_aligned_face_is_cropped_and_others_as_detect_crops_them(make_run) -> None:  # type: ignore[no-untyped-def]
     engine = Engine(make_run(crop="celeba"), device="cpu")
     aligned, other = png(178, 218), png(300, 200)
     taken = engine.take(aligned)
@@ -100,7 +100,11 @@ def test_an_aligned_face_is_cropped_as_in_training_and_others_are_not(make_run) 
     taken = engine.take(other)
     assert not taken["exact"]
     np.testing.assert_array_equal(
-        to_pixels(engine.picture(taken["id"]))[0], read_image(other, Preprocessing(32, 3, "center"))
+        to_pixels(engine.picture(taken["id"]))[0], read_image(other, engine.model.config.preprocessing)
+    )
+    np.testing.assert_array_equal(
+        read_image(other, engine.model.config.preprocessing),
+        read_image(other, Preprocessing(32, 3, "center")),
     )
 
 

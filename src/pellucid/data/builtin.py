@@ -55,11 +55,7 @@ def open_builtin(
         ConfigError: If it cannot be drawn that way, or `skip` and `limit` leave no image.
     """
     drawn = BUILTIN[name]
-    if (
-        size not in drawn.sizes
-        or channels not in (None, drawn.channels)
-        or crop not in (None, "whole", "center")
-    ):
+    if size not in drawn.sizes or channels not in (None, drawn.channels) or crop not in (None, "center"):
         sizes = " or ".join(map(str, drawn.sizes))
         raise ConfigError(
             f"{name}: expected size {sizes}, {drawn.channels} channels and no crop, got size {size}, "
@@ -72,7 +68,7 @@ def open_builtin(
         kind=name,
         names=RowNames(chosen),
         split=balanced(row_positions(chosen)),
-        preprocessing=Preprocessing(size, drawn.channels, "whole"),
+        preprocessing=Preprocessing(size, drawn.channels, "center"),
         attributes=Attributes(drawn.factors, drawn.kinds, lambda rows: drawn.values(chosen[rows])),
         fingerprint=hashlib.sha256(rule.encode()).hexdigest(),
         skipped=(),

@@ -33,9 +33,9 @@ _WEBP_BYTES = 16  # two canvases of its decoder, what they give, and Pillow's ow
 _MAX_SIDE = 65_535  # as JPEG has it
 _BAND = 1 << 20  # pixels that are brought into another mode at once
 
-# The square of 128 pixels around the face in an aligned CelebA photograph of 178 x 218: hairline to chin.
-# Tighter than the usual 148, which gives a third more of its pixels to whatever is behind the head.
-_CELEBA_BOX = (25 / 178, 45 / 218, 153 / 178, 173 / 218)
+RESAMPLING = Image.Resampling.LANCZOS
+REDUCING_GAP = 3.0
+"""Large images are first reduced by whole numbers: the same to the eye, bounded in memory, and faster."""
 
 _SIGNATURES = (
     (0, b"\xff\xd8\xff", "a JPEG that is damaged"),
@@ -77,14 +77,45 @@ _pillow = threading.RLock()
 
 
 @dataclass(frozen=True)
+class CropRule:
+    """Which part of an image a crop takes.
+
+    Attributes:
+        box: Left, top, right and bottom in shares of width and height. None stands for the largest centered
+            square, whose left and top are rounded down to whole pixels.
+        proportion: Width / height of the images that the box is for; of others the largest centered square is
+            taken. None: of all images.
+        tolerance: How far, relatively, an image may be from that proportion.
+    """
+
+    box: tuple[float, float, float, float] | None = None
+    proportion: float | None = None
+    tolerance: float = 0.03
+
+    def fits(self, width: int, height: int) -> bool:
+        """Tell whether an image has the proportion that the box is for."""
+        return self.proportion is None or abs(width / height / self.proportion - 1) <= self.tolerance
+
+
+# Of CelebA, the square of 128 pixels around the face in an aligned photograph of 178 x 218: hairline to chin.
+# Tighter than the usual 148, which gives a third more of its pixels to whatever is behind the head.
+CROPS: dict[Crop, CropRule] = {
+    "whole": CropRule((0, 0, 1, 1)),
+    "center": CropRule(),
+    "celeba": CropRule((25 / 178, 45 / 218, 153 / 178, 173 / 218), proportion=178 / 218),
+}
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """How a picture becomes the pixels of a model: saved with the model and used everywhere after.
 
     Attributes:
         size: Side of the square in pixels: 32, 64, 128 or 256.
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
-        crop: `center` the largest centred square; `celeba` the face of an aligned CelebA photograph,
-            whatever its resolution; `whole` the whole picture squeezed into a square.
+        crop: `center` the largest centered square; `celeba` the face of an aligned CelebA photograph,
+            whatever its resolution, and of images of other proportions the largest centered square; `whole`
+            the whole image squeezed into a square.
     """
 
     size: int = 64
@@ -146,8 +177,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.nda
             image = _upright(_flatten(image, "the image"), _orientation(image))
     side = (preprocessing.size, preprocessing.size)
     box = crop_box(*image.size, preprocessing.crop)
-    # Large pictures are first halved and so on: the same to the eye, bounded in memory, and faster.
-    resized = image.resize(side, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    resized = image.resize(side, RESAMPLING, box=box, reducing_gap=REDUCING_GAP)
     pixels = np.array(resized.convert("L" if preprocessing.channels == 1 else "RGB"))
     return pixels.reshape(*side, preprocessing.channels)
 
@@ -355,12 +385,11 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def crop_box(width: int, height: int, crop: Crop) -> tuple[float, float, float, float]:
-    """The part of a picture that a crop takes: left, top, right and bottom in pixels."""
-    if crop == "celeba":
-        left, top, right, bottom = _CELEBA_BOX
+    """Compute the part of an image that a crop takes: left, top, right and bottom in pixels."""
+    rule = CROPS[crop]
+    if rule.box is not None and rule.fits(width, height):
+        left, top, right, bottom = rule.box
         return left * width, top * height, right * width, bottom * height
-    if crop == "center":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        return left, top, left + side, top + side
-    return 0, 0, width, height
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side

@@ -61,7 +61,7 @@ def _fitted(
     pixels: UInt8[np.ndarray, "height width channel"], preprocessing: Preprocessing
 ) -> UInt8[np.ndarray, "size size kept"]:
     side, channels = preprocessing.size, preprocessing.channels
-    if pixels.shape == (side, side, channels) and preprocessing.crop != "celeba":
+    if pixels.shape == (side, side, channels):  # no crop takes less than all of a square
         return pixels
     grey = pixels.shape[2] == 1
     return preprocess(Image.fromarray(pixels[:, :, 0] if grey else pixels), preprocessing)

@@ -4,7 +4,7 @@ import base64
 import io
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pellucid.comparison.compare import compare, population_deviation
 from pellucid.comparison.known import read_known
 from pellucid.data.builtin import BUILTIN
 from pellucid.data.images import (
+    CROPS,
     Preprocessing,
     crop_box,
     decode,
@@ -46,8 +47,6 @@ _LONGEST_SIDE = 1024
 _SMALLEST_FRAME, _FRAME = 11, 128
 _FURTHEST = 100.0  # a code beyond is nonsense
 _SHELF = 24
-_LIKE = 0.03  # of a picture's proportions
-_CELEBA = 178 / 218
 
 Pixels = UInt8[np.ndarray, "height width channel"]
 
@@ -141,7 +140,7 @@ class Engine:
             "fingerprint": model.fingerprint,
             "size": self.size,
             "channels": model.config.architecture.channels,
-            "crop": model.config.preprocessing.crop,
+            "crop": asdict(CROPS[model.config.preprocessing.crop]),
             "frame_side": self.frame_side,
             "upload_bytes": UPLOAD_BYTES,
             "about": about,
@@ -203,27 +202,25 @@ class Engine:
 
         Returns:
             JSON's types: `id`; `box`, the part of the picture that the model sees, [left top right bottom] in
-            shares of it; whether that is `exact`ly the crop of the training; `type` and base64 `data` of the
-            upright picture, at most 1024 pixels a side.
+            shares of it; whether the crop is meant for its proportions (`exact`); `type` and base64 `data` of
+            the upright picture, at most 1024 pixels a side.
 
         Raises:
             ImageError: If it is no picture, damaged or too large.
         """
         image = decode(content)
         pre = self.model.config.preprocessing
-        exact = pre.crop != "celeba" or abs(image.width / image.height / _CELEBA - 1) <= _LIKE
-        fitting = pre if exact else replace(pre, crop="center")
         number, self._next = self._next, self._next + 1
-        self._pictures[number] = preprocess(image, fitting)
+        self._pictures[number] = preprocess(image, pre)
         opened = [known for known in self._pictures if known >= len(self.shelf_names)]
         for old in opened[:-_KEPT]:
             del self._pictures[old]
-        left, top, right, bottom = crop_box(*image.size, fitting.crop)
+        left, top, right, bottom = crop_box(*image.size, pre.crop)
         kind, data = _small(image)
         return {
             "id": number,
             "box": [left / image.width, top / image.height, right / image.width, bottom / image.height],
-            "exact": exact,
+            "exact": CROPS[pre.crop].fits(*image.size),
             "type": kind,
             "data": base64.b64encode(data).decode(),
         }

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.texture import TEXTURE
-from pellucid.data.images import crop_box
+from pellucid.data.images import CROPS, REDUCING_GAP, RESAMPLING, Preprocessing
 from pellucid.latents.names import LatentTable
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import write_file
@@ -84,10 +84,23 @@ def _export(model: Model, table: LatentTable, detector: Detector | None, folder:
     return Exported(tuple(folder / name for name in contents), agreement)
 
 
+def preprocessing_record(pre: Preprocessing) -> dict[str, Any]:
+    """Write down all that another program needs to make the same pixels of an image, in JSON's types."""
+    return {
+        "read": "the first image of a file, upright by its EXIF tag, over white where it is transparent",
+        "levels": "8 bits a channel; of 16-bit grey (value + 128) // 257",
+        "crop": {"name": pre.crop, **asdict(CROPS[pre.crop])},
+        "resize": {"filter": RESAMPLING.name.lower(), "antialias": True, "reducing_gap": REDUCING_GAP},
+        "grey": "after resizing: (19595 red + 38470 green + 7471 blue + 32768) // 65536",
+        "size": pre.size,
+        "channels": pre.channels,
+        "pixels": "uint8 [batch height width channel], 0 to 255",
+    }
+
+
 def _about(
     model: Model, table: LatentTable, detector: Detector | None, given: str, outputs: Sequence[str]
 ) -> dict[str, Any]:
-    pre = model.config.preprocessing
     about: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -95,14 +108,7 @@ def _about(
         "run": run_fingerprint(model),
         "input": given,
         "outputs": list(outputs),
-        "preprocessing": {
-            **asdict(pre),
-            # Of width and height; `center` is the largest centred square, left and top rounded down
-            "box": None if pre.crop == "center" else list(crop_box(1, 1, pre.crop)),
-            "resize": "Lanczos, antialiased",
-            "upright": "by the EXIF tag; transparency over white",
-            "pixels": "uint8 [batch height width channel], 0 to 255",
-        },
+        "preprocessing": preprocessing_record(model.config.preprocessing),
         "latents": [
             {"name": record.name, "active": record.active, "nuisance": record.nuisance}
             for record in table.records

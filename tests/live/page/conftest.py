@@ -136,7 +136,7 @@ class Opened:
 
     def value(self, latent: int) -> float:
         """What a slider shows."""
-        text = self.page.locator(f'[data-latent="{latent}"] output').inner_text()
+        text = self.page.locator(f'[data-latent="{latent}"] .value').inner_text()
         return float(text.replace("−", "-"))
 
 

@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import signal
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from pellucid.anomaly.storage import load_detector
-from pellucid.data.images import to_float, to_pixels
+from pellucid.data.images import CROPS, Crop, crop_box, read_image, to_float, to_pixels
 from pellucid.data.people import NAMES, neutral, render
 from pellucid.latents.names import LatentTable, mark, read_latents, rename, write_latents
 from pellucid.latents.typical import average_picture, read_typical
@@ -291,6 +293,139 @@ def test_a_name_is_kept_over_a_restart_and_shown_everywhere(
         here.errors.clear()  # the browser's own words about a server that was not there
     finally:
         write_latents(people_run, mark(rename(table, latent, "azimuth"), latent, nuisance=True))
+
+
+DEAD: dict[str, Callable[[Any, int], None]] = {
+    "a slider": lambda page, latent: slide(page, latent, 1.5),
+    "reset all": lambda page, latent: page.get_by_role("button", name="Reset all").click(),
+    "sweep": lambda page, latent: (
+        page.locator(f'[data-latent="{latent}"]').get_by_role("button", name="Sweep").click()
+    ),
+    "a sample": lambda page, latent: page.locator("#shelf button").nth(2).click(),
+    "aligning": lambda page, latent: page.get_by_role("button", name="Zoom in").click(),
+    "a file": lambda page, latent: put(page, "one.png", png(person())),
+    "a mark": lambda page, latent: (
+        page.locator(f'[data-latent="{latent}"]').get_by_role("button", name="nuisance").click()
+    ),
+    "the camera": lambda page, latent: page.get_by_role("button", name="Start camera").click(),
+}
+
+
+def test_every_control_says_that_the_server_is_dead_and_is_obeyed_when_it_is_back(
+    open_page: Open, model: Model, table: LatentTable
+) -> None:
+    here = open_page(failing=True)
+    latent = table.active()[0]
+    slide(here.page, latent, -1.0)  # so that there is something to reset
+    here.page.wait_for_timeout(300)
+    here.server.stop()
+    try:
+        here.until("document.querySelector('#link').dataset.state === 'lost'")
+        assert here.page.evaluate("document.body.classList.contains('stale')")
+        for name, use in DEAD.items():
+            here.page.evaluate("document.querySelector('#notice').hidden = true")
+            use(here.page, latent)
+            here.page.locator("#notice").wait_for(timeout=5000)
+            words = here.page.locator("#notice").inner_text()
+            assert re.search("server|could not be sent", words), f"{name}: {words}"
+        here.page.get_by_role("button", name="Stop camera").click()
+        here.page.keyboard.press("Escape")  # ends the sweep
+        here.page.locator("#shelf button").nth(4).click()
+        slide(here.page, latent, 2.0)
+    finally:
+        here.server.start()
+    again = here.page.context.new_page()  # which brings the new token
+    again.goto(here.server.address)
+    here.until("document.querySelector('#link').dataset.state === 'open'")
+    here.until("document.querySelector('#notice').hidden")
+    here.page.wait_for_timeout(500)
+    typical = read_typical(model)
+    assert typical is not None
+    code = model.encode(to_float(typical.pixels[4:5])).mean
+    code[0, latent] = 2.0
+    shown(here, model, code)
+
+
+def test_a_server_that_hangs_is_said_to_be_silent(open_page: Open, table: LatentTable) -> None:
+    here = open_page()
+    process = here.server.process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        slide(here.page, table.active()[0], 1.0)
+        here.until("document.querySelector('#link').dataset.state === 'silent'")
+        slide(here.page, table.active()[0], 1.2)
+        assert "does not answer" in here.page.locator("#notice").inner_text()
+    finally:
+        process.send_signal(signal.SIGCONT)
+    here.until("document.querySelector('#link').dataset.state === 'open'")
+    here.until("document.querySelector('#notice').hidden")
+
+
+def test_a_live_camera_is_not_read_out(open_page: Open) -> None:
+    """A screen reader is told of every change in a live region: once a verdict, not seventy values in 4 s."""
+    here = open_page()
+    here.page.get_by_role("button", name="Start camera").click()
+    here.until("/[0-9]+ frames a second/.test(document.querySelector('#pace').textContent)")
+    here.page.evaluate(
+        """() => {
+            globalThis.told = 0;
+            const live = "output, [role=status], [role=alert], [role=log], [aria-live]:not([aria-live=off])";
+            const heard = new MutationObserver((changes) => {
+                for (const { target } of changes) {
+                    const near = target.nodeType === Node.TEXT_NODE ? target.parentElement : target;
+                    if (near?.closest(live)) globalThis.told += 1;
+                }
+            });
+            heard.observe(document.body, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    before = here.pixels(RECONSTRUCTION)
+    here.page.wait_for_timeout(4000)
+    assert not np.array_equal(here.pixels(RECONSTRUCTION), before)
+    assert here.page.evaluate("globalThis.told") <= 1
+    here.page.get_by_role("button", name="Stop camera").click()
+
+
+@pytest.mark.parametrize("crop", list(CROPS))
+def test_the_page_crops_as_the_library_does(open_page: Open, crop: Crop) -> None:
+    here, rule = open_page(), asdict(CROPS[crop])
+    sizes = [(640, 480), (480, 640), (178, 218), (181, 218), (185, 218), (641, 480), (1, 7), (1280, 720)]
+    for width, height in sizes:
+        found = here.page.evaluate(
+            "async ([rule, width, height]) => (await import('/crop.js')).cropped(rule, width, height)",
+            [rule, width, height],
+        )
+        left, top, right, bottom = crop_box(width, height, crop)
+        assert found == pytest.approx([left / width, top / height, right / width, bottom / height])
+
+
+def test_a_camera_of_four_by_three_is_seen_as_the_same_picture_from_a_file(
+    open_page: Open, model: Model
+) -> None:
+    """The page brings a frame to 128 pixels by the browser's filter, the server to the model's by its own."""
+    here = open_page()
+    frame = np.full((480, 640, 3), 120, np.uint8)
+    frame[:, 80:560] = np.asarray(Image.open(io.BytesIO(png(person(azimuth=20.0), 256))).resize((480, 480)))
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, "PNG")
+    rule = asdict(CROPS[model.config.preprocessing.crop])
+    grabbed = here.page.evaluate(
+        """async ([bytes, rule]) => {
+            const [{ cropped }, { Stage }] = [await import("/crop.js"), await import("/stage.js")];
+            const drawable = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+            const { width, height } = drawable;
+            const stage = new Stage(document.createElement("canvas"), { onMove() {}, onCapture() {} });
+            stage.show({ drawable, width, height, box: cropped(rule, width, height) });
+            return [...stage.grab(128)];
+        }""",
+        [list(file.getvalue()), rule],
+    )
+    square = np.array(grabbed, np.uint8).reshape(128, 128, 3)
+    seen = to_pixels(model.to_tensor(square))[0].astype(int)
+    expected = read_image(file.getvalue(), model.config.preprocessing).astype(int)
+    assert np.abs(seen - expected).mean() < 1.5
+    widened = read_image(file.getvalue(), replace(model.config.preprocessing, crop="whole")).astype(int)
+    assert np.abs(seen - widened).mean() > 10
 
 
 def test_a_refused_name_says_why(open_page: Open, table: LatentTable) -> None:

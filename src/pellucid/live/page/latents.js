@@ -120,7 +120,8 @@ export class Latents {
     const posterior = bar("posterior", 0, 0);
     const mean = make("span", { className: "mean" });
     const slider = make("input", { type: "range", min: low, max: high, step: 0.01, value: 0, disabled: true });
-    const value = make("output", { className: "value", textContent: "" });
+    // No <output>, which would read out every change: the slider tells its value when it is asked.
+    const value = make("span", { className: "value", "aria-hidden": "true" });
     const name = make("button", { type: "button", className: "name" });
     const nuisance = make("button", { type: "button", className: "icon", textContent: "≈", "aria-pressed": "false" });
     const sweep = make("button", { type: "button", className: "icon", textContent: "▷", "aria-pressed": "false", disabled: true });

@@ -3,6 +3,7 @@
 import { Answer } from "/answer.js";
 import { Camera } from "/camera.js";
 import { Comparison } from "/comparison.js";
+import { cropped } from "/crop.js";
 import { readState, record, savePicture, saveState } from "/keeping.js";
 import { Latents } from "/latents.js";
 import { fromBase64, make, number, pixels } from "/making.js";
@@ -13,6 +14,13 @@ const JUDGED = 400; // milliseconds between verdicts of a live picture: faster t
 const DRAWN = 90; // milliseconds between drawings of all sliders of a live picture; the reconstruction is drawn each time
 const SPOKEN = 5000; // milliseconds between verdicts read out by a screen reader
 const KEPT = 600; // measured frames
+const UNANSWERED = "The server does not answer, so nothing new is drawn or judged. What you do is kept for when it is back.";
+const LINKS = {
+  open: "Connected",
+  silent: "The server has not answered for some seconds. If that goes on, stop it and start it again.",
+  lost: "The server does not answer. Start it again and open the address that it prints; then this page goes on, too.",
+  refused: "The server was started anew. Open the address that it printed; then this page goes on, too.",
+};
 
 const find = (selector) => document.querySelector(selector);
 let state = null;
@@ -50,6 +58,12 @@ function message(judge, asked) {
 function look() {
   if (!source || !wire) return;
   wire.look(() => message(true));
+  sayIfUnanswered();
+}
+
+/** What is asked of a server that does not answer is kept until it does, and said to be. */
+function sayIfUnanswered() {
+  if (!wire.answering) say(UNANSWERED);
 }
 
 function onFrame(now) {
@@ -57,7 +71,7 @@ function onFrame(now) {
   const { videoWidth: width, videoHeight: height } = camera.video;
   if (stage.empty || !camera.shown || camera.shown !== `${width}x${height}`) {
     camera.shown = `${width}x${height}`;
-    stage.show({ drawable: camera.video, width, height, box: square(width, height), mirror: true });
+    stage.show({ drawable: camera.video, width, height, box: cropped(state.crop, width, height), mirror: true });
     showMirror();
   }
   wire.look(() => {
@@ -66,13 +80,6 @@ function onFrame(now) {
     return message(judge, now);
   });
   stage.draw(); // while the server is at work
-}
-
-/** The part of a camera's picture that goes to the model at first: the largest square, or all of it. */
-function square(width, height) {
-  if (state.crop === "whole") return [0, 0, 1, 1];
-  const [across, down] = [Math.min(1, height / width) / 2, Math.min(1, width / height) / 2];
-  return [0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down];
 }
 
 function moved() {
@@ -86,6 +93,7 @@ function hold() {
   if (source?.kind === "camera") return;
   const now = performance.now();
   move(now - judged > JUDGED, now);
+  sayIfUnanswered();
   clearTimeout(scoring);
   scoring = setTimeout(() => move(true), JUDGED);
 }
@@ -159,17 +167,15 @@ function pace(asked) {
 }
 
 function onState(link) {
-  const words = {
-    open: "Connected",
-    lost: "The server does not answer. Start it again and open the address that it prints; then this page goes on, too.",
-    refused: "The server was started anew. Open the address that it printed; then this page goes on, too.",
-  };
   const status = find("#link");
-  if (status.dataset.state === link) return;
-  const returned = link === "open" && status.dataset.state !== "connecting";
-  status.textContent = words[link];
+  const before = status.dataset.state;
+  if (before === link) return;
+  status.textContent = LINKS[link];
   status.dataset.state = link;
-  if (returned) comeBack();
+  document.body.classList.toggle("stale", link !== "open");
+  if (link !== "open") return;
+  if (find("#notice p").textContent === UNANSWERED) quiet();
+  if (before === "lost" || before === "refused") comeBack();
 }
 
 /** The server is back: take what has changed meanwhile, and go on with the picture at hand. */
@@ -291,6 +297,7 @@ async function startCamera(device) {
   if (!guided) showGuide("outline");
   find("#hint").hidden = true;
   showCamera();
+  sayIfUnanswered();
   const cameras = await camera.all();
   find("#camera-choice").hidden = cameras.length < 2;
   find("#cameras").replaceChildren(
@@ -312,7 +319,7 @@ async function capture() {
     const { videoWidth: width, videoHeight: height } = camera.video;
     const drawable = await createImageBitmap(camera.video);
     source = { kind: "still" };
-    stage.show({ drawable, width, height, box: square(width, height), mirror: true }, true);
+    stage.show({ drawable, width, height, box: cropped(state.crop, width, height), mirror: true }, true);
     look();
   } else {
     source = { kind: "camera" };
@@ -386,11 +393,12 @@ async function explain() {
     figure.hidden = false;
     find("#why-working").hidden = true;
   } catch (error) {
-    find("#why-working").textContent = `No explanation: ${error.message}`;
+    find("#why-working").textContent = `No explanation: ${wire.answering ? error.message : UNANSWERED}`;
   }
 }
 
 function say(text) {
+  if (!find("#notice").hidden && find("#notice p").textContent === text) return; // else it would be read out again
   find("#notice p").textContent = text;
   find("#notice").hidden = false;
 }

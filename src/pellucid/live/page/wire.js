@@ -3,6 +3,7 @@
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const LONGEST_WAIT = 4000; // milliseconds between attempts to reach the server again
+const PATIENCE = 4000; // milliseconds for an answer, after which the server counts as silent
 
 /** uint32 length of the head, the head as JSON, then raw bytes. */
 export function pack(head, ...bodies) {
@@ -35,7 +36,7 @@ export async function refusal(response) {
   }
 }
 
-/** The stream of pictures and answers. `onAnswer(head, body, asked)`, `onState("open" | "lost" | "refused")`. */
+/** The stream of pictures and answers. `onAnswer(head, body, asked)`, `onState("open" | "silent" | "lost" | "refused")`. */
 export class Wire {
   #socket = null;
   #underway = null; // {number, asked} of the message that has no answer yet
@@ -43,6 +44,9 @@ export class Wire {
   #move = null;
   #number = 0;
   #wait = 250;
+  #patience = null; // the timer of the message that is under way
+  #silent = false;
+  #lost = false;
 
   constructor({ onAnswer, onState }) {
     this.onAnswer = onAnswer;
@@ -52,6 +56,11 @@ export class Wire {
 
   get open() {
     return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Whether the server is there and answers, as far as is known. */
+  get answering() {
+    return !this.#lost && !this.#silent;
   }
 
   /** Whether a message sent now would leave at once. */
@@ -83,6 +92,18 @@ export class Wire {
     const number = ++this.#number;
     this.#underway = { number, asked: asked ?? performance.now() };
     this.#socket.send(pack({ ...head, number }, body ?? new Uint8Array(0)));
+    this.#patience = setTimeout(() => {
+      this.#silent = true;
+      this.onState("silent");
+    }, PATIENCE);
+  }
+
+  #answered() {
+    clearTimeout(this.#patience);
+    this.#underway = null;
+    const silent = this.#silent;
+    this.#silent = false;
+    if (silent && !this.#lost) this.onState("open");
   }
 
   #connect() {
@@ -92,19 +113,20 @@ export class Wire {
     this.#socket = socket;
     socket.onopen = () => {
       this.#wait = 250;
-      this.#underway = null;
+      this.#lost = false;
       this.onState("open");
       this.#send();
     };
     socket.onmessage = (event) => {
       const { head, body } = unpack(event.data);
       const underway = this.#underway;
-      if (underway && head.number === underway.number) this.#underway = null;
+      if (underway && head.number === underway.number) this.#answered();
       this.onAnswer(head, body, underway?.asked ?? performance.now());
       this.#send();
     };
     socket.onclose = async () => {
-      this.#underway = null;
+      this.#lost = true;
+      this.#answered();
       this.onState((await reachable()) ? "refused" : "lost");
       setTimeout(() => this.#connect(), this.#wait);
       this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
