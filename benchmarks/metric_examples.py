@@ -2,6 +2,7 @@
 
 python benchmarks/metric_examples.py
 python benchmarks/metric_examples.py --time     how long 10,000 images take, intervals included
+python benchmarks/metric_examples.py --sizes    what fewer images do to the scores
 """
 
 import argparse
@@ -16,6 +17,8 @@ from pellucid.metrics.udr import udr
 NAMES = ("shape", "scale", "orientation", "position x", "position y")
 SIZES = (3, 6, 40, 32, 32)
 CATEGORICAL = (True, False, False, False, False)
+SAMPLES = {200: 12, 500: 8, 1_000: 5, 2_000: 4, 5_000: 2, 10_000: 2}
+"""How many samples of each number of images are scored, to see what the number does."""
 NARROW = math.log(0.05**2)
 """Log-variance of the posteriors, for MIG (Chen): a standard deviation of a twentieth of the latent's."""
 
@@ -50,12 +53,35 @@ def measure(codes: np.ndarray, factors: np.ndarray) -> list[float]:
     ]
 
 
+def by_size() -> None:
+    """Print the mean of every score of noisy codes for several numbers of images."""
+    found = []
+    for images, samples in SAMPLES.items():
+        drawn = []
+        for sample in range(samples):
+            rng = np.random.default_rng([images, sample])
+            factors = rng.integers(0, SIZES, (images, len(SIZES))).astype(np.float64)
+            scaled = (factors - factors.mean(axis=0)) / factors.std(axis=0)
+            noise, unrelated = rng.standard_normal((2, *factors.shape))
+            drawn.append(measure(np.concatenate([scaled + 0.3 * noise, unrelated], axis=1), factors))
+        found.append(np.mean(drawn, axis=0))
+    print("| images | " + " | ".join(f"{images:,}" for images in SAMPLES) + " |")
+    print("|---" * (len(SAMPLES) + 1) + "|")
+    names = [name for metric in METRICS.values() for name in metric.names]
+    for name, values in zip(names, np.transpose(found), strict=True):
+        print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |")
+
+
 def main() -> None:
-    """Print the table, or the time."""
+    """Print the table, the time, or what fewer images do."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--time", action="store_true")
+    parser.add_argument("--sizes", action="store_true")
     arguments = parser.parse_args()
+    if arguments.sizes:
+        by_size()
+        return
     factors, codes = examples(arguments.images)
     if arguments.time:
         started = time.perf_counter()

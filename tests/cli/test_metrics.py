@@ -43,6 +43,9 @@ def test_metrics_as_json_holds_every_score_and_what_it_rests_on(
     assert len(record["scores"]) == 13
     for score in record["scores"]:
         assert 0 <= score["low"] <= score["value"] <= score["high"] <= 1
+        assert score["images"] == 300
+        assert score["biased"] == (score["name"] not in ("FactorVAE score", "beta-VAE score"))
+    assert any(note.startswith("Warning: 300 images are fewer than 10,000.") for note in record["notes"])
     gaps = {entry["factor"]: entry["gap"] for entry in record["by_factor"]}
     assert all(0 < entry["information_by_chance"] < 0.3 for entry in record["by_factor"])
     assert record["scores"][0]["name"] == "MIG (Locatello)"
@@ -60,6 +63,7 @@ def test_the_table_says_on_what_and_which_latent_says_most_of_each_factor(
     assert run("metrics", sprites, *few) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "On 250 of 737,280 sprites" in printed
+    assert "Warning: 250 images are fewer than 10,000." in printed
     assert "3 latents; 1 factor: scale." in printed
     assert "With one factor" in printed
     assert "MIG (Chen)" in printed

@@ -132,6 +132,24 @@ def test_the_same_seed_gives_the_same_numbers_whichever_other_metrics_run(rng: n
     assert alone != other
 
 
+def test_a_score_of_few_images_is_marked_where_their_number_moves_it(rng: np.random.Generator) -> None:
+    cheap = ("mig", "modularity", "factor_vae")
+    few = evaluate(*draw(rng, 300), NAMES, metrics=cheap, resamples=4)
+    many = evaluate(*draw(rng, 10_000), NAMES, metrics=cheap, resamples=4)
+    assert [score.biased for score in few] == [True, True, False]
+    assert {score.images for score in few} == {300}
+    assert not any(score.biased for score in many)
+
+
+def test_fewer_images_lower_mig_and_no_interval_says_so(rng: np.random.Generator) -> None:
+    few, many = (
+        [evaluate(*draw(rng, images), NAMES, metrics=("mig",), resamples=8)[0] for _ in range(6)]
+        for images in (300, 10_000)
+    )
+    assert np.mean([score.value for score in few]) < np.mean([score.value for score in many]) - 0.05
+    assert np.mean([score.high for score in few]) < np.mean([score.value for score in many])
+
+
 def test_what_cannot_be_said_is_left_out(rng: np.random.Generator) -> None:
     codes, factors = draw(rng, 300)
     assert "MIG (Chen)" not in by_name(

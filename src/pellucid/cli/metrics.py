@@ -20,8 +20,10 @@ PROTOCOL = (
     "All latents count, active or not, except where a protocol leaves out those that do not move (FactorVAE "
     "score, InfoMEC). Scores of other factors, of fewer images or by another protocol are not comparable.",
     "MIG (Locatello) is of posterior means in 20 bins, MIG (Chen) of samples of the posteriors: two "
-    "quantities, not to be compared. SAP is of lines and thresholds, as in its paper; that of "
-    "disentanglement_lib is another.",
+    "quantities, not to be compared. Of three names disentanglement_lib computes other quantities: SAP is of "
+    "lines and thresholds, as in its paper (there: linear SVMs), DCI of forests (there: boosted trees), "
+    "explicitness of one value against all others, as in its paper (there: of all values at once; true "
+    "factors of sprites score 0.98 instead of 0.78).",
     "Intervals are for other images and the same model. Training again moves scores more.",
 )
 
@@ -192,6 +194,8 @@ def _record(
                 "value": score.value,
                 "low": score.low,
                 "high": score.high,
+                "images": score.images,
+                "biased": score.biased,
                 "per_factor": score.per_factor and dict(zip(known.names, score.per_factor, strict=True)),
             }
             for score in scores
@@ -207,7 +211,7 @@ def _record(
             }
             for index, name in enumerate(known.names)
         ],
-        "notes": [*_chance(known), *PROTOCOL],
+        "notes": [*_chance(known), *_few(scores), *PROTOCOL],
     }
 
 
@@ -231,6 +235,18 @@ def _chance(known: _Known) -> list[str]:
     ]
 
 
+def _few(scores: "Sequence[Score]") -> list[str]:
+    from pellucid.metrics.table import STANDARD_IMAGES
+
+    few = next((score.images for score in scores if score.biased), None)
+    if few is None:
+        return []
+    return [
+        f"Warning: {few:,} images are fewer than {STANDARD_IMAGES:,}. That moves the scores themselves, and not "
+        "their intervals alone (all but FactorVAE and beta-VAE score). Compare with scores of as many only."
+    ]
+
+
 def _print_scores(scores: "Sequence[Score]", known: _Known, where: str, latents: "LatentTable") -> None:
     from rich.console import Console
     from rich.table import Table
@@ -248,6 +264,7 @@ def _print_scores(scores: "Sequence[Score]", known: _Known, where: str, latents:
         f"{', '.join(known.names)}.",
         *(f"Left out: {name}, {fault}." for name, fault in known.left_out.items()),
         *_chance(known),
+        *_few(scores),
         *PROTOCOL,
     ]
     for line in lines:

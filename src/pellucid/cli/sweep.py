@@ -207,6 +207,7 @@ def _duration(minutes: float) -> str:
 def _print_sweep(sweep: "Sweep") -> None:
     from rich.table import Table
 
+    from pellucid.metrics.table import STANDARD_IMAGES
     from pellucid.sweep.scoring import LABELS
 
     names = list(dict.fromkeys(name for result in sweep.runs for name in result.scores))
@@ -230,3 +231,5 @@ def _print_sweep(sweep: "Sweep") -> None:
     for name, why in sweep.failures.items():
         print(f"{name} is left out: {why}")
     print(f"* {sweep.choice.reason}" if sweep.choice.run else sweep.choice.reason)
+    if sweep.images < STANDARD_IMAGES:
+        print(f"Compare scores only with those of as many images: fewer than {STANDARD_IMAGES:,} move them.")

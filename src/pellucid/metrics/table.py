@@ -20,6 +20,9 @@ from pellucid.metrics.sap import sap
 
 RESAMPLES = 50
 FEWEST_IMAGES = 200
+STANDARD_IMAGES = 10_000
+"""What the literature scores on, and where the scores have nearly reached what more images would give."""
+
 FEWEST_OTHERS = 40
 """Images that differ from a factor's most frequent value: with fewer, a quarter of them may have none."""
 
@@ -35,6 +38,9 @@ class Score:
         value: The score of all images, in [0, 1].
         low: Lower end of the 95 % interval.
         high: Upper end of the 95 % interval.
+        images: How many were scored.
+        biased: Whether so few images move the expected score itself, which no interval shows: it must not be
+            compared with a score of another number of images.
         per_factor: What it is the mean of, one for each factor in order, where it is made of such; else None.
     """
 
@@ -42,6 +48,8 @@ class Score:
     value: float
     low: float
     high: float
+    images: int
+    biased: bool
     per_factor: tuple[float, ...] | None
 
 
@@ -86,6 +94,7 @@ class Metric:
         costly: Whether it takes seconds for 10,000 images: its interval then rests on fewer parts.
         least_factors: Factors that it needs.
         of_posteriors: Whether it needs the posteriors' log-variances.
+        steady: Whether its expected value is the same with fewer than 10,000 images.
     """
 
     names: tuple[str, ...]
@@ -93,6 +102,7 @@ class Metric:
     costly: bool = False
     least_factors: int = 1
     of_posteriors: bool = False
+    steady: bool = False
 
 
 def _mig(sample: Sample) -> list[Reading]:
@@ -163,8 +173,8 @@ METRICS: Mapping[str, Metric] = {
     "dci": Metric(
         ("DCI disentanglement", "DCI completeness", "DCI informativeness"), _dci, costly=True, least_factors=2
     ),
-    "factor_vae": Metric(("FactorVAE score",), _factor_vae, least_factors=2),
-    "beta_vae": Metric(("beta-VAE score",), _beta_vae, costly=True, least_factors=2),
+    "factor_vae": Metric(("FactorVAE score",), _factor_vae, least_factors=2, steady=True),
+    "beta_vae": Metric(("beta-VAE score",), _beta_vae, costly=True, least_factors=2, steady=True),
     "modularity": Metric(("modularity",), _modularity, least_factors=2),
     "explicitness": Metric(("explicitness",), _explicitness, costly=True),
     "infomec": Metric(
@@ -209,8 +219,9 @@ def evaluate(
 ) -> tuple[Score, ...]:
     """Score codes against known factors, with 95 % intervals over the images.
 
-    An interval says how far the score would move with other images of the same kind, for the same model. It
-    says nothing of training again, which moves scores more. Intervals are symmetric, cut to [0, 1], and rest
+    An interval says how far the score would move with as many other images of the same kind, for the same
+    model. It says nothing of training again, which moves scores more, nor of how far too few images move the
+    score itself (`Score.biased`). Intervals are symmetric, cut to [0, 1], and rest
     on `resamples` halves of the images; those of MIG (Chen), DCI, beta-VAE score, explicitness and InfoMEC,
     which take long, on 4 quarters for every 24 halves. See `half_widths`.
 
@@ -273,6 +284,8 @@ def _scores(metric: Metric, sample: Sample, splitting: Splitting, advance: Calla
             value=value,
             low=max(0.0, value - float(width)),
             high=min(1.0, value + float(width)),
+            images=len(sample.codes),
+            biased=len(sample.codes) < STANDARD_IMAGES and not metric.steady,
             per_factor=None if per_factor is None else tuple(per_factor.tolist()),
         )
         for name, (value, per_factor), width in zip(metric.names, readings, widths, strict=True)
