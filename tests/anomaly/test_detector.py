@@ -90,6 +90,27 @@ def test_a_known_image_is_its_own_nearest_neighbour(detector: Detector, smooth: 
     assert [n.distance for n in near] == sorted(n.distance for n in near)
 
 
+def test_an_image_that_it_was_fitted_with_is_known_and_another_is_not(
+    detector: Detector, smooth: Tensor, noisy: Tensor
+) -> None:
+    assert all(judged.known for judged in detector.judge(smooth))
+    assert all(
+        "fitted with this very image" in explained.sentence for explained in detector.explain(smooth[:3])
+    )
+    assert not any(judged.known for judged in detector.judge(noisy))
+    assert not any(judged.known for judged in detector.judge((smooth + 0.01).clamp(0, 1)))
+
+
+def test_the_threshold_has_the_probability_of_an_image_on_it(detector: Detector, noisy: Tensor) -> None:
+    judged = sorted(detector.judge(noisy), key=lambda verdict: verdict.score)
+    at = judged[0].threshold_probability
+    assert at is not None
+    for verdict in judged:
+        assert verdict.probability is not None
+        assert (verdict.probability < at) == (verdict.verdict == "anomalous")
+    assert judged[0].min_p_value == 1 / 16  # 15 of 60 normal images are kept for calibration
+
+
 def test_a_counterfactual_ends_just_past_the_threshold_and_is_the_decoded_code(
     blank_model: Model, smooth: Tensor, noisy: Tensor
 ) -> None:

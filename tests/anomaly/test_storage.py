@@ -29,6 +29,17 @@ def test_scores_and_reasons_survive_bit_for_bit(
     assert read_sealed(tmp_path / DETECTOR)["about"] == {"normal": "ramps"}
 
 
+def test_what_was_not_beaten_is_remembered_and_said(
+    detector: Detector, blank_model: Model, noisy: Tensor, tmp_path: Path
+) -> None:
+    detector.unbeaten = ("PCA", "PCA + texture")
+    save_detector(detector, tmp_path)
+    again = load_detector(blank_model, tmp_path)
+    assert again.unbeaten == detector.unbeaten
+    (judged,) = again.judge(noisy[0])
+    assert judged.sentence.endswith("Caution: without any network, PCA tells these images apart as well.")
+
+
 def test_fitting_again_leaves_one_file_of_normal_images(
     detector: Detector, blank_model: Model, smooth: Tensor, noisy: Tensor, tmp_path: Path
 ) -> None:
@@ -67,6 +78,9 @@ def test_none_is_said_to_be_missing(blank_model: Model, tmp_path: Path) -> None:
         ("reference", {"sha256": "../../etc/passwd", "names": []}),
         ("reference", {"sha256": "0" * 64, "names": []}),
         ("reference", {"names": []}),
+        ("unbeaten", ["luck"]),
+        ("unbeaten", [["PCA"]]),
+        ("unbeaten", "PCA"),
         ("version", 9),
         ("format", "other"),
         ("surprise", 1),

@@ -48,6 +48,19 @@ def test_a_pca_stands_beside_with_and_without_texture(features: Features) -> Non
     assert [e.name for e in found.evaluations][-2:] == ["PCA", "PCA + texture"]
     assert found.named("PCA").columns == ("error", "pc0")
     assert (found.named("PCA").average_precision == 1).all()
+    assert found.unbeaten == ("PCA", "PCA + texture")  # as good is not beaten
+    blind = study(features, NORMAL, ["z1"], decides_by=["z0"], pca=features.values[:, -2:], splits=3)
+    assert {"PCA", "PCA + texture"} <= set(blind.unbeaten)
+    worse = study(features, NORMAL, ["z1"], pca=features.values[:, :2], splits=3)
+    assert worse.unbeaten == ()
+
+
+def test_a_promise_that_four_fifths_of_the_images_cannot_keep_is_not_measured(features: Features) -> None:
+    asked = LogisticDetector(threshold="false-alarm=0.05")  # 90 normal images: 22 for calibration; of 72, 18
+    found = study(features, NORMAL, ["z1"], detector=asked, splits=2)
+    assert (found.found, found.false_alarms) == (None, None)
+    assert np.isfinite(found.probability).all()
+    assert json.loads(json.dumps(found.summary()))["found"] is None
 
 
 def test_an_image_is_judged_by_detectors_that_have_not_seen_its_group() -> None:

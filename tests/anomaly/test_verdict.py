@@ -11,14 +11,28 @@ def part(column: str, value: float, quantile: float, contribution: float, label:
     return Contribution(column, label or column, value, 0.0, quantile, contribution)
 
 
-def judged(*parts: Contribution, verdict: str = "anomalous", probability: float | None = 0.03) -> Verdict:
+def judged(
+    *parts: Contribution,
+    verdict: str = "anomalous",
+    probability: float | None = 0.03,
+    threshold_probability: float = 0.5,
+    rule: str = "f1",
+    p_value: float = 0.004,
+    known: bool = False,
+    cautions: tuple[str, ...] = (),
+) -> Verdict:
     return Verdict(
         name="x",
         verdict=verdict,  # type: ignore[arg-type]
         score=1.0 + sum(p.contribution for p in parts),
         threshold=0.0,
+        rule=rule if probability is not None else "false-alarm=0.05",
         probability=probability,
-        p_value=0.004,
+        threshold_probability=None if probability is None else threshold_probability,
+        p_value=p_value,
+        min_p_value=0.001,
+        known=known,
+        cautions=cautions,
         base=1.0,
         contributions=parts,
     )
@@ -116,3 +130,89 @@ def test_the_three_strongest_reasons_stand_on_either_side_in_the_sentences_own_w
     assert all(reason.text in told.sentence for reason in told.reasons)
     one = judged(part("z1", 2.0, 0.99, -3.0), part("z2", 0.0, 0.5, 0.29), part("z3", 0.0, 0.5, -0.4))
     assert [reason.contribution for reason in one.reasons] == [-3.0, -0.4]
+
+
+@pytest.mark.parametrize(
+    ("rule", "what_for"),
+    [
+        ("f1", "for the best F1"),
+        ("recall=0.95", "so that at least 95 % of anomalies are found"),
+        ("false-alarm=0.01", "so that at most 1 % of normal images are"),
+    ],
+)
+def test_a_verdict_that_its_probability_seems_to_deny_says_what_the_threshold_is_for(
+    rule: str, what_for: str
+) -> None:
+    told = judged(rule=rule, probability=0.54, threshold_probability=0.8)
+    assert told.sentence == (
+        f"Anomalous (probability of being normal 54 %; below 80 % is called anomalous, {what_for})."
+    )
+    assert not told.borderline
+    other = judged(rule=rule, probability=0.2, threshold_probability=0.05, verdict="normal")
+    assert f"(probability of being normal 20 %; below 5 % is called anomalous, {what_for})" in other.sentence
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "near"),
+    [
+        (0.54, 0.57, True),
+        (0.5, 0.66, True),
+        (0.5, 0.67, False),
+        (0.01, 0.019, True),
+        (0.01, 0.03, False),
+        (1.0, 1.0, False),
+    ],
+)
+def test_half_or_twice_the_thresholds_odds_are_borderline(here: float, there: float, near: bool) -> None:
+    told = judged(probability=here, threshold_probability=there)
+    assert told.borderline == told.record()["borderline"] == near
+    assert ("Anomalous, borderline (" in told.sentence) == near
+
+
+def test_without_probability_the_p_value_is_near_the_rate_or_not() -> None:
+    near = judged(probability=None, p_value=0.04)
+    assert near.sentence == (
+        "Anomalous, borderline (p-value 0.04; up to 0.05 is called anomalous, so that at most 5 % of normal "
+        "images are)."
+    )
+    assert not judged(probability=None, p_value=0.02).borderline
+    assert judged(probability=None, p_value=0.08, verdict="normal").borderline
+    assert "(p-value 0.001, the smallest possible)" in judged(probability=None, p_value=0.001).sentence
+
+
+def test_what_makes_a_verdict_doubtful_is_said_in_it() -> None:
+    told = judged(cautions=("only 1 of 10 latents is active", "a PCA does as well"), known=True)
+    assert told.sentence.endswith(
+        ". The detector was fitted with this very image. Caution: only 1 of 10 latents is active; a PCA does "
+        "as well."
+    )
+    assert told.record()["cautions"] == list(told.cautions)
+
+
+def test_no_reconstruction_is_called_good_beside_a_loss_above_99_percent() -> None:
+    fine = part("ssim", 0.01, 0.01, 3.0, "SSIM distance")
+    assert "the reconstruction is good (SSIM" in judged(fine, part("mse", 0.1, 0.98, -1.0)).reasons[0].text
+    told = judged(fine, part("mse", 0.1, 0.995, -1.0, "squared error"), verdict="normal", probability=0.9)
+    assert told.sentence == (
+        "Normal (probability of being normal 90 %): the reconstruction is uneven (SSIM distance 0.01, lower "
+        "than in 99 % of normal images, but squared error 0.1, higher than in 99.5 % of normal images)."
+    )
+
+
+def test_with_normal_images_alone_small_losses_are_never_a_poor_reconstruction() -> None:
+    low = [part(column, 0.01, 0.02, -2.0) for column in ("mse", "mae", "ssim")]
+    assert "the reconstruction is unusually good (mse" in judged(*low, probability=None).sentence
+    middling = [part(column, 0.01, 0.4, -2.0) for column in ("mse", "mae", "ssim")]
+    told = judged(*middling, probability=None).sentence
+    assert "the reconstruction is unusual, though no loss is by itself (mse 0.01, usual)" in told
+    plain = judged(*middling, part("gradient", 0.0, 0.0, -4.0, "busyness"), probability=None).sentence
+    assert (
+        "for so plain an image (busyness 0, lower than in all normal images) the reconstruction is unusual"
+        in plain
+    )
+    high = judged(part("mse", 0.9, 1.0, -9.0), part("ssim", 0.1, 0.2, -1.0), probability=None).sentence
+    assert "the reconstruction is poor (mse 0.9, higher than in all normal images)" in high
+
+
+def test_no_value_is_minus_zero() -> None:
+    assert "z1 is 0 (usual)" in judged(part("z1", -0.0, 0.5, -3.0)).sentence

@@ -109,6 +109,15 @@ def test_a_probability_is_never_said_to_be_certain() -> None:
     assert [in_words(p) for p in (0.0, 0.5, 1.0)] == ["below 0.01", "0.50", "above 0.99"]
 
 
+def test_a_model_of_a_few_steps_says_so_in_every_comparison(model: Model, table: LatentTable) -> None:
+    config = replace(model.config, training={"images_seen": 2_944, "steps_taken": 46})
+    young = Model(model.vae, config, fingerprint=model.fingerprint)
+    compared = compare(young, picture(*A), picture(*A), table=table)
+    doubt = "the model has been trained on only 2,944 images in 46 steps"
+    assert compared.sentence == f"Alike: no latent differs notably. Caution: {doubt}."
+    assert compared.record()["cautions"] == [doubt]
+
+
 def test_the_same_picture_twice_differs_in_nothing(model: Model, table: LatentTable) -> None:
     compared = compare(model, picture(*A), picture(*A), table=table)
     assert {d.raw for d in compared.differences} == {0.0}

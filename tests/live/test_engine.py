@@ -49,6 +49,20 @@ def test_held_latents_are_decoded_at_their_values(engine: Engine, pixels: np.nda
     assert torch.equal(engine.move(z[0].tolist()), engine.model.decode(z))
 
 
+def test_the_page_is_told_what_makes_the_model_doubtful(engine: Engine, pixels: np.ndarray) -> None:
+    assert engine.detector is not None
+    before = engine.describe()["about"]
+    engine.detector.unbeaten = ("PCA",)
+    doubt = "without any network, PCA tells these images apart as well"
+    after = engine.describe()["about"]
+    assert after.endswith(f"{doubt}.")
+    assert doubt not in before
+    assert "Caution: " in after
+    verdict = engine.judge(engine.look(to_float(pixels[None]), {}))["verdict"]
+    assert verdict["cautions"][-1] == doubt
+    assert verdict["known"] is False
+
+
 def test_losses_are_those_of_the_library_with_their_rank(engine: Engine, pixels: np.ndarray) -> None:
     image = to_float(pixels[None])
     seen, held = engine.look(image, {}), engine.look(image, {0: 3.0})

@@ -84,6 +84,13 @@ def table() -> LatentTable:
     )
 
 
+@pytest.mark.parametrize(("seen", "warns"), [(320, True), (50_000, False)])
+def test_a_model_that_was_hardly_trained_says_so_before_anything_else(seen: int, warns: bool) -> None:
+    page = render_report("a run", model(images_seen=seen), table(), cards(), dataset(), METRICS)
+    head = page[: page.index('href="#limits"')]
+    assert ("Caution: the model has been trained on only 320 images in 80 steps." in head) == warns
+
+
 def cards() -> list[Card]:
     named, images = table(), torch.full((2, 3, 1, SIZE, SIZE), 0.5)
     tracks = (Tracking(0, f"hat_{BAD}", "AUC", 0.75, 1, 100, 40, 0.7, 0.8, 0.5, 0.001),)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int, UInt8
+from jaxtyping import Bool, Float32, Float64, Int, UInt8
 from torch import Tensor
 
 from pellucid.anomaly.counterfactual import move_across, move_inside
@@ -28,6 +28,7 @@ from pellucid.anomaly.verdict import COLUMN_LABELS, Contribution, Verdict
 from pellucid.data.dataset import Dataset
 from pellucid.data.images import to_float, to_pixels
 from pellucid.errors import ConfigError, DataError
+from pellucid.latents.caution import cautions
 from pellucid.latents.names import LatentTable, table_of
 from pellucid.model.beside import MOST_ROWS
 from pellucid.model.predictor import Images, Model
@@ -36,9 +37,11 @@ from pellucid.objective.kl import ACTIVE_VARIANCE
 MOST_REFERENCES = MOST_ROWS
 MOST_PICTURES = 2_000
 BOTH, ONE_CLASS = "losses+texture+latents", "losses+texture"
+BASELINES = ("texture alone", "PCA", "PCA + texture")
 RULE, ONE_CLASS_RULE = "f1", "false-alarm=0.05"
 _RANGE = (0.005, 0.995)
 _INSIDE = 1 - 1e-9  # of the ellipsoid's radius, so that rounding leaves nothing outside
+_SAME = 1e-3  # of a standard deviation, in every feature: more than rounding, less than any other image
 _SMALLEST = 1e-9  # of a standard deviation: a latent that never moves would have none
 
 Examples = Images | Dataset | Features
@@ -68,6 +71,21 @@ class Reference:
             for name in columns
         ]
         return self.values[:, places]
+
+    def knows(self, values: Float64[np.ndarray, "asked column"]) -> Bool[np.ndarray, " asked"]:
+        """Whether each of some images is among them, by all its features."""
+        units = self.values.std(axis=0).clip(_SMALLEST)
+        order = np.argsort(self.values[:, 0], kind="stable")
+        first, reach = self.values[order, 0], _SAME * units[0]
+        starts = np.searchsorted(first, values[:, 0] - reach)
+        ends = np.searchsorted(first, values[:, 0] + reach, side="right")
+        return np.array(
+            [
+                bool((np.abs(self.values[order[start:end]] - row) <= _SAME * units).all(axis=1).any())
+                for row, start, end in zip(values, starts, ends, strict=True)
+            ],
+            bool,
+        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +154,8 @@ class Detector:
 
     Attributes:
         fitted: What it has learned; None before `fit`.
+        unbeaten: Which of `BASELINES`, which need no network, were not beaten when it was evaluated; empty
+            if it was not.
 
     Raises:
         ConfigError: If there is no such column, or a setting is out of range.
@@ -166,6 +186,7 @@ class Detector:
         self.seed = seed
         self.remember = remember
         self.fitted: Fitted | None = None
+        self.unbeaten: tuple[str, ...] = ()
         decisive(columns or BOTH, self.table)
 
     def fit(
@@ -204,6 +225,7 @@ class Detector:
             raise DataError(f"expected at least 2 normal images to learn from, got {len(kept)}. Give more.")
         usual = known.of(kept).select(names)
         parts = [_readable(groups, known)]
+        self.unbeaten = ()
         estimator: Estimator
         if anomalous is None:
             one_class = GaussianDetector(threshold=self.threshold or ONE_CLASS_RULE, random_state=self.seed)
@@ -347,19 +369,34 @@ class Detector:
         p_values, shares = estimator.p_values(rows), estimator.contributions(rows) - fitted.start
         two_class = isinstance(estimator, LogisticDetector)
         probability = estimator.predict_proba(rows)[:, 1] if two_class else None
+        at_threshold = estimator.threshold_probability if isinstance(estimator, LogisticDetector) else None
+        known, doubts = fitted.reference.knows(features.values), self.cautions
         return tuple(
             Verdict(
                 name=features.names[i],
                 verdict="normal" if normal[i] else "anomalous",
                 score=float(scores[i]),
                 threshold=fitted.threshold,
+                rule=estimator.threshold,
                 probability=None if probability is None else float(probability[i]),
+                threshold_probability=at_threshold,
                 p_value=float(p_values[i]),
+                min_p_value=estimator.calibration_scores_.min_p_value,
+                known=bool(known[i]),
+                cautions=doubts,
                 base=fitted.base,
                 contributions=self._contributions(fitted, rows[i], shares[i]),
             )
             for i in range(len(rows))
         )
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What makes every verdict doubtful, in plain words; empty where nothing is known against them."""
+        found = cautions(self.model, self.table)
+        if self.unbeaten:
+            found += (f"without any network, {self.unbeaten[0]} tells these images apart as well",)
+        return found
 
     def label(self, column: str) -> str:
         """How people call a column."""
@@ -380,7 +417,7 @@ class Detector:
                     else usual[len(usual) // 2 - 1 : len(usual) // 2 + 1, i].mean()
                 ),
                 quantile=_quantile(usual[:, i], float(values[i])),
-                contribution=float(shares[i]),
+                contribution=float(shares[i]) + 0.0,  # -0.0 becomes 0.0
             )
             for i, name in enumerate(fitted.columns)
         ]

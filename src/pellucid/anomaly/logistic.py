@@ -235,6 +235,11 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         both = [expit(-log_odds), expit(log_odds)]
         return np.stack(both if self.normal_index_ else both[::-1], axis=1)
 
+    @property
+    def threshold_probability(self) -> float:
+        """The probability of being normal at the threshold."""
+        return float(expit(self.slope_ * self.threshold_ + self.offset_))
+
     def p_values(self, X: Any) -> Float64[np.ndarray, " image"]:
         """How rarely a normal image has a score as low: conformal; see `CalibrationScores.p_values`."""
         return self.calibration_scores_.p_values(self.score_samples(X))

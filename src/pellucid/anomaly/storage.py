@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.anomaly.detector import MOST_PICTURES, Detector, Fitted, Reference
+from pellucid.anomaly.detector import BASELINES, MOST_PICTURES, Detector, Fitted, Reference
 from pellucid.anomaly.features import columns_of
 from pellucid.anomaly.gaussian import KIND as GAUSSIAN
 from pellucid.anomaly.gaussian import GaussianDetector
@@ -27,7 +27,7 @@ from pellucid.storage.writing import SOON, locked
 DETECTOR = "detector.json"
 FORMAT = "pellucid-detector"
 VERSION = 3
-_KEYS = {"format", "version", "model", "columns", "estimator", "reference", "about"}
+_KEYS = {"format", "version", "model", "columns", "estimator", "unbeaten", "reference", "about"}
 _STEM = "detector"
 _REMEDY = "Fit the detector again."
 _LONGEST_NAME = 300
@@ -59,6 +59,7 @@ def save_detector(detector: Detector, run: Path, about: Mapping[str, Any] | None
                 "model": detector.model.fingerprint,
                 "columns": list(fitted.columns),
                 "estimator": fitted.estimator.to_record(),
+                "unbeaten": list(detector.unbeaten),
                 "reference": {
                     "sha256": digest,
                     "names": [printable(name)[:_LONGEST_NAME] for name in reference.names],
@@ -96,6 +97,10 @@ def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTab
     estimator = fitted.estimator
     detector = Detector(model, table=table, columns=fitted.columns, threshold=estimator.threshold)
     detector.fitted = fitted
+    unbeaten = content["unbeaten"]
+    if not isinstance(unbeaten, list) or any(name not in BASELINES for name in unbeaten):
+        raise RunError(f"{path}: unbeaten: expected some of {', '.join(BASELINES)}. {_REMEDY}")
+    detector.unbeaten = tuple(unbeaten)
     return detector
 
 

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pellucid.anomaly.baselines import pca_columns
 from pellucid.anomaly.calibration import groups_kept
+from pellucid.anomaly.detector import BASELINES
 from pellucid.anomaly.evaluation import Evaluation, TextureDiagnosis, evaluate, within_texture
 from pellucid.anomaly.features import LOSS_COLUMNS, PICTURE_COLUMNS, Features
 from pellucid.anomaly.logistic import LogisticDetector
@@ -55,6 +56,16 @@ class Study:
     def named(self, name: str) -> Evaluation:
         """One of the evaluations."""
         return next(evaluation for evaluation in self.evaluations if evaluation.name == name)
+
+    @property
+    def unbeaten(self) -> tuple[str, ...]:
+        """The baselines that find anomalous images as well as the detector at hand or better, on average."""
+        own = self.decisive.average_precision[1].mean()
+        return tuple(
+            evaluation.name
+            for evaluation in self.evaluations
+            if evaluation.name in BASELINES and evaluation.average_precision[1].mean() >= own
+        )
 
     def summary(self) -> dict[str, Any]:
         """The numbers as JSON types."""

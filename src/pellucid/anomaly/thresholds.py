@@ -49,6 +49,21 @@ def parse(rule: Any) -> Rule:
     raise ConfigError(f"threshold: expected {ALLOWED}, got {str(rule)[:60]!r}. Choose one of them.")
 
 
+def purpose(rule: str) -> str:
+    """What a rule chooses the threshold for, in plain words.
+
+    Raises:
+        ConfigError: As `parse`.
+    """
+    name, share = parse(rule)
+    if share is None:
+        return "at even odds" if name == "even" else "for the best F1"
+    percent = f"{100 * float(share):g} %"
+    if name == "recall":
+        return f"so that at least {percent} of anomalies are found"
+    return f"so that at most {percent} of normal images are"
+
+
 def groups_needed(rule: str) -> int:
     """How many calibration groups a rule's promise needs, of the class that it is about; 1 without a promise.
 

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import log
 from typing import Any, Literal
 
 from pellucid.anomaly.features import PICTURE_COLUMNS
 from pellucid.anomaly.texture import TEXTURE
+from pellucid.anomaly.thresholds import parse, purpose
+from pellucid.latents.caution import warned
 from pellucid.objective.reconstruction import LOSSES
 
 COLUMN_LABELS: Mapping[str, str] = {
@@ -24,6 +27,8 @@ COLUMN_LABELS: Mapping[str, str] = {
 """How losses and measures of texture are called in reasons and figures."""
 
 _REASONS = 3
+_NEAR = 2.0  # times the odds, or the p-value, of the threshold
+_LARGE = 0.99  # quantile of a loss beside which no reconstruction is called good
 _SHARE = 0.1  # of all that speaks for the verdict: a smaller reason is not worth a sentence
 
 
@@ -82,9 +87,14 @@ class Verdict:
         score: Log-odds of being normal; for a detector that knows normal images only, minus half the squared
             Mahalanobis distance from them. Higher is more normal.
         threshold: Scores below it are anomalous.
+        rule: How the threshold was chosen: `f1`, `even`, `recall=0.95`, `false-alarm=0.01` ...
         probability: Of being normal, calibrated, 0 to 1; None for a detector that knows normal images only.
+        threshold_probability: That of an image at the threshold, likewise.
         p_value: Share of the normal images put aside that look no more normal than this one (conformal),
             above 0 to 1.
+        min_p_value: The smallest that there can be, above 0 to 1.
+        known: Whether it is one of the normal images that the detector was fitted with.
+        cautions: What makes every verdict of this detector doubtful, in plain words.
         base: The mean score of the normal images that the detector knows.
         contributions: The largest first; `base` and all of them sum to `score`.
     """
@@ -93,15 +103,31 @@ class Verdict:
     verdict: Literal["normal", "anomalous"]
     score: float
     threshold: float
+    rule: str
     probability: float | None
+    threshold_probability: float | None
     p_value: float
+    min_p_value: float
+    known: bool
+    cautions: tuple[str, ...]
     base: float
     contributions: tuple[Contribution, ...]
 
     @cached_property
     def sentence(self) -> str:
-        """The verdict and its reasons in plain words."""
+        """The verdict and its reasons in plain words, with what makes it doubtful."""
         return _sentence(self)
+
+    @property
+    def borderline(self) -> bool:
+        """Whether little would turn it: it has half to twice the threshold's odds, or else its p-value."""
+        if self.probability is None or self.threshold_probability is None:
+            rate = float(parse(self.rule).share or 0)
+            return rate / _NEAR < self.p_value <= rate * _NEAR
+        here, there = self.probability, self.threshold_probability
+        if not (0 < here < 1 and 0 < there < 1):
+            return False
+        return abs(log(here / (1 - here)) - log(there / (1 - there))) < log(_NEAR)
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
@@ -135,8 +161,14 @@ class Verdict:
             "verdict": self.verdict,
             "score": self.score,
             "threshold": self.threshold,
+            "rule": self.rule,
+            "borderline": self.borderline,
             "probability": self.probability,
+            "threshold_probability": self.threshold_probability,
             "p_value": self.p_value,
+            "min_p_value": self.min_p_value,
+            "known": self.known,
+            "cautions": list(self.cautions),
             "sentence": self.sentence,
             "base": self.base,
             "contributions": [asdict(part) for part in self.contributions],
@@ -153,12 +185,22 @@ def percent(share: float) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def _sure(judged: Verdict) -> str:
+    """How sure it is; and where that is near the threshold or seems to deny the verdict, what this is for."""
+    if judged.probability is None or judged.threshold_probability is None:
+        least = ", the smallest possible" if judged.p_value <= judged.min_p_value else ""
+        sure = f"p-value {judged.p_value:.2g}{least}"
+        limit = f"up to {float(parse(judged.rule).share or 0):.2g}"
+    else:
+        sure = f"probability of being normal {percent(judged.probability)}"
+        limit = f"below {percent(judged.threshold_probability)}"
+    denied = judged.probability is not None and (judged.probability < 0.5) != (judged.verdict == "anomalous")
+    if not (judged.borderline or denied):
+        return sure
+    return f"{sure}; {limit} is called anomalous, {purpose(judged.rule)}"
+
+
 def _sentence(judged: Verdict) -> str:
-    sure = (
-        f"probability of being normal {percent(judged.probability)}"
-        if judged.probability is not None
-        else f"p-value {judged.p_value:.2g}"
-    )
     against = _speaking(judged, -1.0)
     if judged.verdict == "anomalous":
         text = _joined([_reason(judged, part) for part in against])
@@ -169,7 +211,10 @@ def _sentence(judged: Verdict) -> str:
         worst = [part for part in against if part[0]][:1]
         text += "; " if text and worst else ""
         text += f"least like the others, {_reason(judged, worst[0])}" if worst else ""
-    return f"{judged.verdict.capitalize()} ({sure})" + (f": {text}." if text else ".")
+    border = ", borderline" if judged.borderline else ""
+    told = f"{judged.verdict.capitalize()}{border} ({_sure(judged)})" + (f": {text}." if text else ".")
+    own = " The detector was fitted with this very image." if judged.known else ""
+    return warned(told + own, judged.cautions)
 
 
 def _speaking(judged: Verdict, sign: float) -> list[tuple[str, float]]:
@@ -187,7 +232,7 @@ def _reason(judged: Verdict, reason: tuple[str, float]) -> str:
     name, _ = reason
     if name:
         part = next(part for part in judged.contributions if part.column == name)
-        return f"{part.label} is {part.value:.2g} ({part.rank})"
+        return f"{part.label} is {part.value:z.2g} ({part.rank})"
     return _picture_reason(judged)
 
 
@@ -196,23 +241,46 @@ def _picture_reason(judged: Verdict) -> str:
     losses = [part for part in judged.reconstruction_parts if part.column in LOSSES]
     busy = [part for part in judged.reconstruction_parts if part.column in TEXTURE]
     odd = max(busy, key=lambda part: abs(part.quantile - 0.5), default=None)
-    unusual = f"{odd.label} {odd.value:.2g}, {odd.rank}" if odd and _extreme(odd) else ""
+    unusual = f"{odd.label} {odd.value:z.2g}, {odd.rank}" if odd and _extreme(odd) else ""
     if not losses:
         return (
             f"the image is {_amount(odd)} ({unusual})" if odd and unusual else "the image is as busy as usual"
         )
-    # Cross entropies hold the image's own entropy, too. Of losses that say the same a regression may weigh
-    # one against the others: ask those that speak plainly.
-    errors = [part for part in losses if "cross_entropy" not in part.column] or losses
-    plain = [part for part in errors if (part.contribution < 0) == (part.quantile > 0.5)]
-    telling = max(plain or errors, key=lambda part: abs(part.contribution))
-    poor = judged.reconstruction_part < 0
-    if odd and unusual and not (_extreme(telling) and (telling.quantile > 0.5) == poor):
-        measured = f"{telling.label} {telling.value:.2g}"
-        how = "as usual" if abs(judged.reconstruction_part) < 1 else "poor" if poor else "good"
+    poor, one_class = judged.reconstruction_part < 0, judged.probability is None
+    telling = _telling(losses, poor, one_class)
+    agrees = _extreme(telling) and (one_class or (telling.quantile > 0.5) == poor)
+    if odd and unusual and not agrees:
+        measured = f"{telling.label} {telling.value:z.2g}"
+        how = "as usual" if abs(judged.reconstruction_part) < 1 else _quality(poor, one_class)
         return f"for so {_amount(odd)} an image ({unusual}) the reconstruction is {how} ({measured})"
-    how = "as usual" if not _extreme(telling) else "poor" if telling.quantile > 0.5 else "good"
-    return f"the reconstruction is {how} ({telling.label} {telling.value:.2g}, {telling.rank})"
+    measured = f"{telling.label} {telling.value:z.2g}, {telling.rank}"
+    if one_class and poor and not _extreme(telling):
+        how = "as usual" if judged.reconstruction_part > -1 else "unusual, though no loss is by itself"
+    elif one_class and poor and telling.quantile < 0.5:
+        how = "unusually good"
+    else:
+        how = "as usual" if not _extreme(telling) else _quality(telling.quantile > 0.5, False)
+    worst = max(losses, key=lambda part: part.quantile)
+    if how.endswith("good") and worst.quantile > _LARGE:
+        return (
+            f"the reconstruction is uneven ({measured}, but {worst.label} {worst.value:z.2g}, {worst.rank})"
+        )
+    return f"the reconstruction is {how} ({measured})"
+
+
+def _telling(losses: Sequence[Contribution], poor: bool, one_class: bool) -> Contribution:
+    """The loss that says best how an image is reconstructed."""
+    # Cross entropies hold the image's own entropy, too.
+    errors = [part for part in losses if "cross_entropy" not in part.column] or losses
+    if one_class:  # what is smaller than usual speaks against an image as well
+        return min(errors, key=lambda part: part.contribution if poor else -abs(part.contribution))
+    # Of losses that say the same a regression may weigh one against the others: ask those that speak plainly.
+    plain = [part for part in errors if (part.contribution < 0) == (part.quantile > 0.5)]
+    return max(plain or errors, key=lambda part: abs(part.contribution))
+
+
+def _quality(poor: bool, one_class: bool) -> str:
+    return "poor" if poor and not one_class else "unusual" if poor else "good"
 
 
 def _extreme(part: Contribution) -> bool:

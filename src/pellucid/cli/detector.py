@@ -124,6 +124,7 @@ def detector(
             pictures = _pictures((usual, rows), (unusual, strange))
             together = joined_groups((alike, len(known)), (strangers_alike, len(others)))
             studied = _study(model, fitted, known, others, pictures, together, splits, trust_data)
+            fitted.unbeaten = studied.unbeaten
             about["study"] = studied.summary()
             with spinner("drawing figures"):
                 figures = _draw(folder, model, fitted, studied, joined([known, others]), pictures)
@@ -140,6 +141,8 @@ def detector(
     if others is not None and splits:
         _print(studied)
     of_groups = "" if kept.groups == len(kept.scores) else f" in {kept.groups:,} groups"
+    for caution in fitted.cautions:
+        print(f"Caution: {caution}.")
     print(
         f"Calibrated on {len(kept.scores):,} normal images{of_groups} that were not fitted: no p-value is "
         f"below {kept.min_p_value:.2g}."

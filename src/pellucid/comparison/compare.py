@@ -12,6 +12,7 @@ from torch import Tensor
 from pellucid.comparison.same import SameModel
 from pellucid.drawn import Drawn
 from pellucid.errors import ImageError, LatentError
+from pellucid.latents.caution import cautions, warned
 from pellucid.latents.names import LatentTable, table_of
 from pellucid.model.predictor import Images, Model
 
@@ -67,7 +68,8 @@ class Comparison(Drawn):
         differences: Of the active latents, the largest population difference first.
         share_nuisance: Share of the squared population differences that lies in nuisance latents, 0 to 1;
             None where the pictures have the very same code.
-        sentence: The verdict in plain words.
+        sentence: The verdict in plain words, with the cautions.
+        cautions: What makes every comparison by this model doubtful, in plain words.
         same_probability: That both show the same identity, at even odds before looking; None where no known
             pairs have told what sameness looks like.
         swapped: The latent that the counterfactual takes from B.
@@ -81,6 +83,7 @@ class Comparison(Drawn):
     differences: tuple[Difference, ...]
     share_nuisance: float | None
     sentence: str
+    cautions: tuple[str, ...]
     same_probability: float | None
     swapped: int
     counterfactual: Float[Tensor, "1 channel height width"]
@@ -102,6 +105,7 @@ class Comparison(Drawn):
         """Everything but the pictures, in JSON's types."""
         return {
             "sentence": self.sentence,
+            "cautions": list(self.cautions),
             "same_probability": self.same_probability,
             "share_nuisance": self.share_nuisance,
             "counterfactual": f"z{self.swapped}",
@@ -178,12 +182,14 @@ def compare(
     mixed[0, swapped] = posterior.mean[1, swapped]
     pictures = model.decode(torch.cat([posterior.mean, mixed]))
     probability = None if same is None else float(same.probability(mean[:1], mean[1:])[0])
+    doubts = cautions(model, table)
     squares = np.array([d.population**2 for d in differences])
     in_nuisance = squares[[d.nuisance for d in differences]].sum()
     return Comparison(
         differences=differences,
         share_nuisance=float(in_nuisance / squares.sum()) if squares.sum() > 0 else None,
-        sentence=_sentence(differences, probability),
+        sentence=warned(_sentence(differences, probability), doubts),
+        cautions=doubts,
         same_probability=probability,
         swapped=swapped,
         counterfactual=pictures[2:],

@@ -34,6 +34,7 @@ from pellucid.data.images import (
 )
 from pellucid.data.store import open_dataset
 from pellucid.errors import LatentError
+from pellucid.latents.caution import cautions, warned
 from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
 from pellucid.latents.typical import Typical, average_picture, read_typical
 from pellucid.live.wire import WireError
@@ -134,6 +135,7 @@ class Engine:
             f"{str(name)[:40]}, {model.latents} latents, {self.size}×{self.size}, trained on "
             f"{str(model.config.data.get('description', 'unknown images'))[:120]}"
         )
+        doubts = cautions(model, self.table) if self.detector is None else self.detector.cautions
         return {
             "version": pellucid.__version__,
             "run": printable(self.run.resolve().name),
@@ -143,7 +145,7 @@ class Engine:
             "crop": asdict(CROPS[model.config.preprocessing.crop]),
             "frame_side": self.frame_side,
             "upload_bytes": UPLOAD_BYTES,
-            "about": about,
+            "about": warned(f"{about}.", doubts) if doubts else about,
             "latents": self._records(),
             "order": self.table.order(),
             "losses": [

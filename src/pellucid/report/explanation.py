@@ -80,6 +80,8 @@ def explanation_figure(explanation: Explanation, *, ink: Ink = LIGHT) -> Figure:
 def _head(sheet: Sheet, explanation: Explanation, sentence: Sequence[str]) -> None:
     color = sheet.ink.second if explanation.verdict == "anomalous" else sheet.ink.strong
     sheet.text(explanation.verdict.capitalize(), _PAD, 98, 22, color=color, bold=True, va="baseline")
+    if explanation.borderline:
+        sheet.text("borderline", _PAD, 40, 8, color=color, va="baseline")
     sheet.text(
         cut(explanation.name, 7.5, 2.2, keep_end=True), _PAD, 120, 7.5, color=sheet.ink.muted, va="top"
     )
@@ -88,7 +90,10 @@ def _head(sheet: Sheet, explanation: Explanation, sentence: Sequence[str]) -> No
         (_p_value(explanation.p_value), "p-value: the share of normal images\nthat look no more normal"),
     ]
     if explanation.probability is not None:
-        tiles.insert(0, (percent(explanation.probability), "probability of being normal"))
+        at = percent(explanation.threshold_probability or 0)
+        tiles.insert(
+            0, (percent(explanation.probability), f"probability of being normal;\nat the threshold {at}")
+        )
     for (value, caption), left in zip(tiles, (620, 1000, 1316)[-len(tiles) :], strict=True):
         sheet.text(value, left, 98, 16, va="baseline")
         sheet.text(caption, left, 120, 7, color=sheet.ink.muted, va="top", linespacing=1.3)

@@ -20,6 +20,7 @@ from PIL import Image
 
 from pellucid.data.dataset import Dataset
 from pellucid.latents.cards import Card
+from pellucid.latents.caution import cautions
 from pellucid.latents.names import LatentRecord, LatentTable
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import write_file
@@ -108,6 +109,7 @@ def render_report(
         measured=int(cards[0].counts.sum()) if cards else 0,
         scale=_webp(_color_scale()),
         limits=LIMITS,
+        cautions=cautions(model, table),
         provenance=provenance(model, dataset),
         settings=json.dumps(_settings(model), indent=1, ensure_ascii=False, sort_keys=True, default=str),
         command=command(model.config, name),

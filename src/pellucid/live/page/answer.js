@@ -79,14 +79,15 @@ export class Answer {
     const sure =
       verdict.probability === null
         ? `p-value ${measured(verdict.p_value)}`
-        : `probability of being normal: ${percent(verdict.probability)}`;
+        : `probability of being normal: ${percent(verdict.probability)} (at the threshold: ${percent(verdict.threshold_probability)})`;
+    const doubts = [...(verdict.known ? ["the detector was fitted with this very image"] : []), ...verdict.cautions];
     this.verdict.className = normal ? "normal" : "anomalous";
     this.verdict.replaceChildren(
       make(
         "div",
         { className: "head" },
         make("p", { className: "word" }, make("span", { "aria-hidden": "true", textContent: normal ? "✓ " : "! " }),
-          normal ? "Normal" : "Anomalous"),
+          normal ? "Normal" : "Anomalous", verdict.borderline ? ", borderline" : ""),
         make("p", { className: "sure", textContent: sure }),
         this.#why,
       ),
@@ -102,6 +103,7 @@ export class Answer {
       ),
       make("p", { className: "small",
         textContent: "For and against being normal, in log-odds. The reconstruction is one reason: all losses and texture together." }),
+      ...(doubts.length ? [make("p", { className: "small", textContent: `Caution: ${doubts.join("; ")}.` })] : []),
     );
   }
 

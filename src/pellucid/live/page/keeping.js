@@ -108,12 +108,17 @@ export async function savePicture({ state, view, guide, answer, latents, losses,
   if (verdict) {
     y = 126 + SIDE + 34;
     const sure = verdict.probability === null ? `p-value ${measured(verdict.p_value)}` : `probability of being normal ${percent(verdict.probability)}`;
-    write(`${verdict.verdict === "normal" ? "Normal" : "Anomalous"}: ${sure}`, 40, y, { size: 17, bold: true });
+    const word = `${verdict.verdict === "normal" ? "Normal" : "Anomalous"}${verdict.borderline ? ", borderline" : ""}`;
+    write(`${word}: ${sure}`, 40, y, { size: 17, bold: true });
     for (const reason of verdict.reasons) {
       for (const [at, line] of wrapped(`${reason.contribution < 0 ? "against" : "for"}: ${reason.text}`, 60).entries()) {
         y += at ? 20 : 27;
         write(line, 40, y, { most: SIDE });
       }
+    }
+    for (const [at, line] of verdict.cautions.length ? wrapped(`Caution: ${verdict.cautions.join("; ")}.`, 60).entries() : []) {
+      y += at ? 20 : 27;
+      write(line, 40, y, { most: SIDE });
     }
   }
   download(await canvas.convertToBlob({ type: "image/png" }), `pellucid-${stamp()}.png`);
