@@ -20,10 +20,13 @@ from pellucid.data.store import open_prepared
 from pellucid.data.tar import members
 from pellucid.data.workers import Outcome, outcome
 from pellucid.errors import DataError, MissingExtraError, PellucidError
+from pellucid.scoring.web import counted_response
 from pellucid.storage.regular import open_regular
 
 MOST_IN_A_SHARD = 200_000
 _FETCHED = 32  # pictures from afar at once
+_FETCHED_BYTES = 4 << 20  # of each of them; larger ones are fetched one by one
+_BLOCK_BYTES, _BLOCKS = 4 << 20, 16
 
 Named = tuple[str, Item]
 """What a picture is called, and the picture or why there is none."""
@@ -106,7 +109,12 @@ def opened(place: str) -> Any:
     if not is_url(place):
         return open_regular(Path(place))
     filesystem, path = filesystem_of(place)
-    return filesystem.open(path, "rb")
+    if _is_local(filesystem):
+        return open_regular(Path(path))
+    # Blocks that were read are kept: a table is looked through before it is read.
+    return filesystem.open(
+        path, "rb", block_size=_BLOCK_BYTES, cache_type="blockcache", cache_options={"maxblocks": _BLOCKS}
+    )
 
 
 def filesystem_of(url: str) -> tuple[Any, str]:
@@ -119,7 +127,9 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     try:
         import fsspec
 
-        filesystem, path = fsspec.core.url_to_fs(url)
+        web = url.startswith(("http://", "https://"))
+        settings = {"client_kwargs": {"response_class": counted_response()}} if web else {}
+        filesystem, path = fsspec.core.url_to_fs(url, **settings)
     except ImportError as error:
         kind = url.partition("://")[0]
         raise MissingExtraError(
@@ -131,23 +141,31 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     return filesystem, str(path)
 
 
+def _is_local(filesystem: Any) -> bool:
+    protocol = filesystem.protocol
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
 def _files(part: Part) -> Iterator[Named]:
     problems = dict(part.problems)
-    if not is_url(part.place):
+    filesystem, root = filesystem_of(part.place) if is_url(part.place) else (None, part.place)
+    if filesystem is None or _is_local(filesystem):
         for at, name in enumerate(part.names):
-            where = Path(part.place) / name
-            yield part.named(name), problems.get(at) or where
+            yield part.named(name), problems.get(at) or Path(root) / name
         return
-    filesystem, root = filesystem_of(part.place)
     for start in range(0, len(part.names), _FETCHED):
         names = part.names[start : start + _FETCHED]
         odd = [name for name in names if kind_of(shown(name)) != "image"]
         heads = _fetched(filesystem, root, odd, HEAD)
         none = {name: problem_of(name, head) for name, head in heads.items() if isinstance(head, bytes)}
         known = {name: problem for name, problem in none.items() if problem}
-        found = _fetched(filesystem, root, [name for name in names if name not in known], MAX_BYTES + 1)
+        wanted = [name for name in names if name not in known]
+        found = _fetched(filesystem, root, wanted, _FETCHED_BYTES + 1)
         for name in names:
-            yield part.named(name), known.get(name) or found[name]
+            item = known.get(name) or found[name]
+            if isinstance(item, bytes) and len(item) > _FETCHED_BYTES:
+                item = _fetched(filesystem, root, [name], MAX_BYTES + 1)[name]
+            yield part.named(name), item
 
 
 def _fetched(filesystem: Any, root: str, names: Sequence[str], most: int) -> dict[str, Item]:
