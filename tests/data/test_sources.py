@@ -380,3 +380,48 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch) ->
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pellucid\[parquet\]'"):
         find_source(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("columns", "advice"),
+    [
+        ({"image": ["a.png"]}, "paths in it are never followed"),
+        ({"image": [[1, 2, 3]]}, "holds numbers, no encoded pictures: save them as .npy"),
+        ({"image": pa.array([b"1"]).cast(pa.binary_view())}, "'image' as plain binary"),
+        ({"label": [1]}, "Store the bytes of JPEG, PNG or WEBP files in a column 'image'"),
+        ({"left": [b"1"], "right": [b"2"]}, "Call the one that is meant 'image': left or right"),
+    ],
+)
+def test_a_table_without_pictures_is_told_what_to_do_by_what_it_holds(
+    tmp_path: Path, columns: dict[str, list[object]], advice: str
+) -> None:
+    parquet.write_table(pa.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=advice):
+        find_source(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("shard.tar", "mkdir pictures; tar -xf .*shard.tar -C pictures"),
+        ("shard.tar.gz", "mkdir pictures; tar -xf .*shard.tar.gz -C pictures"),
+        ("images.zip", "Unpack it, and name that folder."),
+        ("one.png", "Name the folder that it lies in."),
+        ("s3://bucket/images", "download it"),
+        ("nowhere", "Check the path."),
+    ],
+)
+def test_what_is_not_read_is_told_what_to_do(tmp_path: Path, name: str, advice: str) -> None:
+    place = name if "://" in name else tmp_path / name
+    for file in ("shard.tar", "shard.tar.gz", "images.zip", "one.png"):
+        (tmp_path / file).write_bytes(picture(1))
+    with pytest.raises(DataError, match=advice):
+        find_source(Path(place))
+
+
+def test_a_folder_of_shards_says_how_to_unpack_them(tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    for at in range(3):
+        (tmp_path / "shards" / f"{at}.tar").write_bytes(b"tar")
+    with pytest.raises(DataError, match=r"0\.tar: is a tar shard.*Unpack it: tar -xf 0\.tar"):
+        find_source(tmp_path / "shards")

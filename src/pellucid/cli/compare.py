@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pellucid.cli.opening import keep_apart
 from pellucid.cli.printing import print_json, print_table
 from pellucid.terminal import say
 
@@ -48,6 +49,7 @@ def compare(
     if out is not None:
         checked_kind(out)
     model = load(run, device=device)
+    keep_apart(model, out, a, b)
     table = read_latents(run, model.latents)
     known = current_knowledge(model, table)
     comparison = compare_pictures(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pellucid.cli.opening import only_with
 from pellucid.cli.printing import print_json_list
 from pellucid.cli.scoring import scoring_of, to_go_on_with
 from pellucid.errors import ConfigError, DataError
@@ -70,9 +71,8 @@ def detect(
 
     if json and quiet:
         raise ConfigError("--json prints everything, --quiet hardly anything. Leave one of them out.")
-    if allow_unreadable and not fail_on_anomaly:
-        raise ConfigError("--allow-unreadable does nothing without --fail-on-anomaly. Give both, or neither.")
-    scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, table)
+    only_with("--fail-on-anomaly", fail_on_anomaly, allow_unreadable=allow_unreadable)
+    scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, table, explain)
     detector = load_detector(scorer.model, run)
     at_most = scoring.inputs.at_most
     if explain is not None and (at_most is None or at_most > _MOST_EXPLAINED):

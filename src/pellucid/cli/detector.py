@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.examples import anomalous_rows, normal_rows, warn_of_training_images
-from pellucid.cli.opening import open_images, open_own_images
+from pellucid.cli.opening import keep_apart, only_with, open_images, open_own_images
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.terminal import counting_bar, say, spinner
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PCA_IMAGES, _PCA_BYTES = 7_000, 1_000_000_000
 _AT_ONCE = 1_000
+_SPLITS = 100  # the paper's
 
 
 def detector(
@@ -33,7 +34,7 @@ def detector(
     threshold: str | None = None,
     groups: str | None = None,
     anomalous_groups: str | None = None,
-    splits: int = 100,
+    splits: int | None = None,
     remember: int = 300,
     out: Path | None = None,
     trust_data: bool = False,
@@ -61,7 +62,7 @@ def detector(
             of who is on each), or an attribute. No split divides a group; promises hold for new groups.
         anomalous_groups: The same for anomalous images. Default: as --groups; none says that each is on its
             own.
-        splits: Random splits to evaluate on; 0 skips the evaluation.
+        splits: Random splits to evaluate on; 0 skips the evaluation. Default: 100.
         remember: Normal pictures to keep with the run, to show the nearest ones in explanations.
         out: Where figures go. Default: the run's own folder, in `detector`.
         trust_data: Open the training images at the path that the run names, even if it was not trained here.
@@ -76,10 +77,21 @@ def detector(
     from pellucid.model.predictor import load
     from pellucid.storage.writing import locked
 
+    only_with("--normal", normal is not None, skip=skip or None, limit=limit)
+    only_with(
+        "--anomalous",
+        anomalous is not None,
+        anomalous_limit=anomalous_limit,
+        anomalous_groups=anomalous_groups,
+        splits=splits,
+        out=out,
+    )
+    splits = _SPLITS if splits is None else splits
     if splits < 0:
         raise ConfigError(f"--splits: expected 0 or more, got {splits}. The paper takes 100.")
     model = load(run, device=device)
     folder = out or inside(run, "detector")
+    keep_apart(model, out, *(source for source in (normal, anomalous) if source is not None))
     if normal is None:
         usual = open_own_images(model, "--normal", trust_data=trust_data)
     else:

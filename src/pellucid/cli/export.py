@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from pellucid.cli.opening import keep_apart
 from pellucid.cli.printing import print_json
 from pellucid.terminal import spinner
 
@@ -26,6 +27,7 @@ def export(run: Path, /, *, out: Path | None = None, json: bool = False) -> None
     from pellucid.runtime.export import export as write
 
     model = load(run, device="cpu")
+    keep_apart(model, out)
     detector = load_detector(model, run) if (run / DETECTOR).exists() else None
     with spinner("exporting"):
         written = write(model, table_of(model), detector, out or inside(run, FOLDER))

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.compare import current_knowledge
-from pellucid.cli.opening import open_images
+from pellucid.cli.opening import keep_apart, open_images
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
-from pellucid.terminal import counting_bar, say
+from pellucid.terminal import counting_bar
 
 if TYPE_CHECKING:
     from pellucid.comparison.gallery import Match, Reason
@@ -60,6 +60,7 @@ def gallery(
         checked_kind(out)
     model = load(run, device=device)
     table = read_latents(run, model.latents)
+    keep_apart(model, out, wanted, candidates)
     if wanted.is_dir():
         folder = open_images(model, str(wanted))
         pictures = folder.batch(np.arange(len(folder)))
@@ -93,8 +94,6 @@ def gallery(
         )
         return
     _print(shown, len(dataset), note)
-    if dataset.skipped:
-        say(f"Not looked at, because it cannot be read: {_some(dataset.skipped)}.")
     if out is not None:
         print(out)
 
@@ -108,14 +107,6 @@ def _note(used: int, all_latents: bool, learned_from: str | None, wanted: int) -
     if wanted > 1:
         return f"{weighed} No probabilities: {wanted} wanted pictures were averaged, they hold for one."
     return f"{weighed} Probabilities are for one of the candidates expected to be the wanted one."
-
-
-def _some(skipped: Sequence[tuple[str, str]]) -> str:
-    from pellucid.data.images import printable
-
-    names = ", ".join(printable(name) for name, _ in skipped[:_NAMED])
-    more = len(skipped) - _NAMED
-    return names + (f" and {more} more" if more > 0 else "")
 
 
 def _print(shown: "Sequence[Match]", candidates: int, note: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pellucid.cli.describing import describe, latents_record
-from pellucid.cli.opening import FEWEST, open_run, rows_to_measure
+from pellucid.cli.opening import FEWEST, only_with, open_run, rows_to_measure
 from pellucid.cli.printing import print_json
 from pellucid.errors import ConfigError
 
@@ -32,6 +32,7 @@ def latents(
         json: Print the table as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
+    only_with("--data", data is not None, skip=skip or None, limit=limit)
     model, dataset, rows = open_run(run, data, skip, limit, device, trust_data=trust_data)
     if len(rows) < FEWEST:  # what is stored of the latents would be overwritten by nothing
         if data is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.opening import held_out_split, open_run
+from pellucid.cli.opening import held_out_split, only_with, open_run
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, DataError
 from pellucid.terminal import counting_bar
@@ -71,6 +71,7 @@ def metrics(
 
     if images < 1:
         raise ConfigError(f"--images: expected 1 or more, got {images}. The literature takes 10,000.")
+    only_with("--data", data is not None, skip=skip or None, limit=limit)
     model, dataset, _ = open_run(run, data, skip, limit, device, trust_data=trust_data)
     split = held_out_split(model, dataset)
     rows = dataset.rows(split, at_most=images)

@@ -1,8 +1,10 @@
 """Opening what a command works on: images to train on, or a run with images to look at."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pellucid.data.paths import refuse_inside
 from pellucid.errors import ConfigError, RunError
 from pellucid.terminal import counting_bar, say
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 MEASURED = 10_000
 """Images that latents are measured on at most: plenty for every number shown, and seconds to encode."""
+
+_NAMED = 2  # files that cannot be read, of which more are only counted
 
 FEWEST = 10
 """Images below which activity and correlations say nothing."""
@@ -52,14 +56,57 @@ def open_training_data(
 def open_images(
     model: "Model", source: str, skip: int = 0, limit: int | None = None, *, quiet: bool = False
 ) -> "Dataset":
-    """Images from anywhere, prepared as those that the model was trained on; `quiet` leaves notes unsaid."""
+    """Images from anywhere, prepared as those that the model was trained on.
+
+    Args:
+        model: Of a run.
+        source: Where the images are.
+        skip: Leave out so many images at the start.
+        limit: Take so many at the most.
+        quiet: Leave unsaid what is to be noted, and what cannot be read.
+
+    Raises:
+        ConfigError: If the run lies among the images, where its figures would be taken for some.
+    """
     from pellucid.data.store import open_prepared
 
+    refuse_inside(model.directory, [source])
     with counting_bar("reading images") as advance:
         dataset = open_prepared(source, model.config.preprocessing, skip=skip, limit=limit, progress=advance)
     if not quiet:
         _tell(dataset)
+        if dataset.skipped:
+            say(f"Not looked at, because it cannot be read: {_some(dataset.skipped)}.")
     return dataset
+
+
+def keep_apart(model: "Model", place: Path | None, *sources: str | Path) -> None:
+    """Refuse to write among images that are read, or that the model was trained on.
+
+    Raises:
+        ConfigError: If `place` lies in one of the sources or in the images of the training.
+    """
+    from pellucid.data.trained_here import trained_here
+
+    origin = model.config.data
+    own = [str(origin["source"])] if trained_here(origin, model.config.preprocessing) else []
+    refuse_inside(place, [*sources, *own])
+
+
+def only_with(other: str, given: bool, **options: object) -> None:
+    """Refuse options that do nothing without another one.
+
+    Args:
+        other: How to give the other one.
+        given: Whether it is given.
+        options: Their values by name; None and False stand for options that are not given.
+
+    Raises:
+        ConfigError: If one is given without the other.
+    """
+    idle = [f"--{name.replace('_', '-')}" for name, value in options.items() if value not in (None, False)]
+    if idle and not given:
+        raise ConfigError(f"{' and '.join(idle)}: does nothing without {other}. Give both, or neither.")
 
 
 def open_own_images(
@@ -131,6 +178,15 @@ def held_out_split(model: "Model", dataset: "Dataset") -> Literal["held-out", "a
 def _tell(dataset: "Dataset") -> None:
     for note in dataset.notes:
         say(f"Note: {note}")
+
+
+def _some(skipped: Sequence[tuple[str, str]]) -> str:
+    """The first of what could not be read, and how much more there is."""
+    from pellucid.data.images import printable
+
+    names = ", ".join(printable(name) for name, _ in skipped[:_NAMED])
+    more = len(skipped) - _NAMED
+    return f"{names} and {more:,} more" if more > 0 else names
 
 
 def _list_skipped(dataset: "Dataset", out: Path) -> None:

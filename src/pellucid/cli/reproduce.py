@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.cli.printing import print_json, print_table
+from pellucid.data.paths import refuse_inside
 from pellucid.errors import DataError
 from pellucid.terminal import counting_bar, say, spinner, training_bar
 
@@ -46,6 +47,7 @@ def reproduce(
     from pellucid.reproduction.watching import Watch
 
     chosen = None if parts is None else parts_named([name.strip() for name in parts.split(",")])
+    refuse_inside(out, [] if data is None else [data])
     root = None if data is None else expanded(data).resolve()
     if root is not None and not root.is_dir():
         raise DataError(f"{data}: expected a folder with celeba and nonfaces. Check --data.")

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.opening import open_images
+from pellucid.cli.opening import only_with, open_images
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from pellucid.comparison.same import SameModel
     from pellucid.latents.names import LatentTable
 
+_PERSONS, _EACH = 1500, 2
+
 
 def same(
     run: Path,
     data: str = "people",
     /,
     *,
-    persons: int = 1500,
-    each: int = 2,
+    persons: int | None = None,
+    each: int | None = None,
     seed: int = 0,
     json: bool = False,
     device: str = "auto",
@@ -35,8 +37,8 @@ def same(
         run: A run directory whose latents have been measured, with nuisances marked.
         data: `people` for simulated people; a folder with one sub-folder of pictures for each identity; a
             folder with a table that has a column `identity`; or CelebA with its identity_CelebA.txt.
-        persons: How many simulated people.
-        each: Pictures of each of them.
+        persons: How many simulated people. Default: 1500.
+        each: Pictures of each of them. Default: 2.
         seed: Decides what is simulated, and which identities are scored by a fit to which others.
         json: Print the error rates as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -54,6 +56,8 @@ def same(
 
     if data in BUILTIN and data != "people":
         raise ConfigError(f"expected people or a folder of pictures of known identities, got {data!r}.")
+    only_with("DATA people", data == "people", persons=persons, each=each)
+    persons, each = _PERSONS if persons is None else persons, _EACH if each is None else each
     if persons < 1 or each < 2:
         raise ConfigError(f"expected people with two pictures or more, got {persons} with {each} each.")
     model = load(run, device=device)

@@ -5,6 +5,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pellucid.cli.opening import keep_apart
+from pellucid.data.paths import refuse_inside
 from pellucid.storage.writing import locked
 from pellucid.terminal import counting_bar, say
 
@@ -22,14 +24,22 @@ def scoring_of(
     runtime: Literal["torch", "onnx"],
     device: str,
     table: Path | None,
+    folder: Path | None = None,
 ) -> "tuple[Scoring, Scorer]":
-    """A scoring of all that is named, and this process's scorer; parts are kept beside the table, if any."""
+    """A scoring of all that is named, and this process's scorer; parts are kept beside the table, if any.
+
+    Raises:
+        ConfigError: If the run, the table or the folder for figures lies among the images.
+    """
     from pellucid.scoring.inputs import find_inputs
     from pellucid.scoring.score import Scoring
     from pellucid.scoring.scorer import Recipe, scorer_of
 
     recipe = Recipe(str(run), device, runtime)
     scorer = scorer_of(recipe)
+    refuse_inside(run, images)
+    for place in (table, folder):
+        keep_apart(scorer.model, place, *images)
     with counting_bar("reading images") as advance:
         inputs = find_inputs(images, scorer.model.config.preprocessing, limit=limit, progress=advance)
     keep = None if table is None else table.with_name(f"{table.name}.parts")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pellucid.cli.opening import open_training_data
 from pellucid.cli.printing import print_json, print_table
+from pellucid.data.paths import refuse_inside
 from pellucid.terminal import counting_bar, say, spinner, training_bar
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def sweep(
     from pellucid.sweep.results import RESULTS, sweep_record, write_sweep
     from pellucid.training.defaults import parse_losses, settings_for
 
+    refuse_inside(out, [data])
     runs = grid(objective, parse_values(betas) if betas is not None else None, seeds)
     losses = parse_losses(loss) if loss is not None else None
     if threads is not None:

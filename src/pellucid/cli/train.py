@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pellucid.cli.describing import describe
 from pellucid.cli.opening import open_training_data, rows_to_measure
+from pellucid.data.paths import refuse_inside
 from pellucid.errors import ConfigError
 from pellucid.terminal import mute, say, training_bar
 
@@ -107,6 +108,7 @@ def train(
     from pellucid.training.loop import train as run_training
     from pellucid.training.loop import writing_run
 
+    refuse_inside(out, [data])
     if threads is not None:
         if threads < 1:
             raise ConfigError(f"--threads: expected 1 or more, got {threads}. Leave it out.")

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pellucid.cli.opening import open_run
+from pellucid.cli.opening import keep_apart, only_with, open_run
 from pellucid.errors import ConfigError
+
+_SEEDS = 8
 
 
 def traverse(
@@ -13,7 +15,7 @@ def traverse(
     out: Path,
     image: list[Path] | None = None,
     latent: list[str] | None = None,
-    seeds: int = 8,
+    seeds: int | None = None,
     low: float = -3.0,
     high: float = 3.0,
     steps: int = 9,
@@ -31,7 +33,7 @@ def traverse(
         out: The figure to write: .png, .pdf or .gif.
         image: A photograph to start from; may be given several times with one --latent.
         latent: A latent by number or name; given several times: the rows of the first layout.
-        seeds: How many held-out images, where one --latent is given without --image.
+        seeds: How many held-out images, where one --latent is given without --image. Default: 8.
         low: Where each sweep starts.
         high: Where each sweep ends.
         steps: Pictures in a row.
@@ -44,17 +46,20 @@ def traverse(
     from pellucid.model.predictor import load
     from pellucid.report.figures import save_traversal
 
-    if seeds < 1:
+    if seeds is not None and seeds < 1:
         raise ConfigError(f"--seeds: expected 1 or more, got {seeds}. Leave it out for 8.")
     model = load(run, device=device)
     table = read_latents(run, model.latents)
     chosen = [table.find(text) for text in latent or []]
+    only_with("exactly one --latent and no --image", len(chosen) == 1 and not image, data=data, seeds=seeds)
+    keep_apart(model, out, *(image or []), *([] if data is None else [data]))
     if len(chosen) == 1:
         if image:
             photos = model.to_tensor([*image])
         else:
             model, dataset, rows = open_run(run, data, 0, None, device, trust_data=trust_data)
-            photos = dataset.batch(rows[:: max(1, len(rows) // seeds)][:seeds])
+            count = seeds or _SEEDS
+            photos = dataset.batch(rows[:: max(1, len(rows) // count)][:count])
         traversal = traverse_seeds(
             model, table, photos=photos, latent=chosen[0], low=low, high=high, steps=steps
         )

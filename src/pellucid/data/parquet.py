@@ -3,7 +3,7 @@
 pyarrow is imported only when there is such a file to read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from pellucid.storage.regular import open_regular
 _ROWS = 8  # at once
 _CELL_BYTES = 64 << 20  # what that many rows may take if all hold the same value of a dictionary
 _BUFFER_BYTES = 1 << 20
+_NAMES = ("image", "img", "images")  # of the column that is meant
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,15 @@ def _image_column(label: str, file: Any) -> str:
     """The path of the one column of bytes that holds the pictures."""
     schema = file.schema_arrow
     suitable = [field for field in schema if _leaf(field) is not None]
-    named = [field for name in ("image", "img", "images") for field in suitable if field.name == name]
+    named = [field for name in _NAMES for field in suitable if field.name == name]
     choice = named[:1] or suitable
     leaf = _leaf(choice[0]) if len(choice) == 1 else None
     paths = [file.schema.column(at).path for at in range(len(file.schema))]
     if leaf is None or [path for path in paths if f"{path}.".startswith(f"{leaf}.")] != [leaf]:
         got = ", ".join(f"{printable(field.name)} ({str(field.type)[:40]})" for field in list(schema)[:8])
         raise DataError(
-            f"{label}: expected a column 'image' of bytes or of {{bytes, path}}, got {got}. Rename it."
+            f"{label}: expected a column 'image' of encoded pictures, as bytes or as {{bytes, path}}, got "
+            f"{got or 'no column'}. {_advice([field.name for field in suitable], {field.name: field.type for field in schema})}"
         )
     return str(leaf)
 
@@ -143,6 +145,23 @@ def _leaf(field: Any) -> str | None:
         return str(field.name)
     at = field.type.get_field_index("bytes") if pa.types.is_struct(field.type) else -1
     return f"{field.name}.bytes" if at >= 0 and is_bytes(field.type.field(at).type) else None
+
+
+def _advice(suitable: list[str], types: Mapping[str, Any]) -> str:
+    """What to do about a table in which no column is the one of the pictures."""
+    import pyarrow as pa
+
+    if suitable:
+        return f"Call the one that is meant 'image': {' or '.join(map(printable, suitable[:3]))}."
+    name = next((name for name in _NAMES if name in types), None)
+    kind = types[name] if name is not None else None
+    if kind is None:
+        return "Store the bytes of JPEG, PNG or WEBP files in a column 'image'."
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return f"'{name}' holds text: paths in it are never followed. Store the files' bytes."
+    if pa.types.is_nested(kind) or isinstance(kind, pa.ExtensionType):
+        return f"'{name}' holds numbers, no encoded pictures: save them as .npy, or as PNG bytes."
+    return f"Store the files' bytes in '{name}' as plain binary."
 
 
 def pictures(file: Any, label: str, column: str, rows: range) -> Iterator[list[Item]]:

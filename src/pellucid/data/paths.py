@@ -1,6 +1,7 @@
 """Paths: where decoded images are kept, and how a path is shown. Light, so that `doctor` can ask."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from pellucid.errors import ConfigError
@@ -32,3 +33,31 @@ def printable(path: Path | str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def refuse_inside(place: Path | None, sources: Iterable[str | Path]) -> None:
+    """Refuse to write into a folder whose images are read: the next command would take the output for images.
+
+    Args:
+        place: A file or folder that is written; None for none.
+        sources: What is read: files, folders, `file://` URLs; what is not on this disk is passed over.
+
+    Raises:
+        ConfigError: If `place` is one of the sources, or lies in one.
+    """
+    if place is None:
+        return
+    target = Path(os.path.realpath(os.path.expanduser(place)))  # noqa: PTH111 (raises nothing)
+    for source in map(str, sources):
+        path = source.removeprefix("file://").partition("*")[0]
+        if "\0" in path or not os.path.lexists(path := os.path.expanduser(path)):  # noqa: PTH111
+            continue
+        read = Path(os.path.realpath(path))
+        if target == read and not read.is_dir():
+            raise ConfigError(f"{printable(place)}: is read itself. Choose another file to write.")
+        if target == read or read in target.parents:
+            raise ConfigError(
+                f"{printable(place)}: expected a place outside {printable(source)}, whose images are read: "
+                "what is written there would be taken for images. Choose "
+                f"{printable(read.parent / target.name)}, for example."
+            )

@@ -86,7 +86,20 @@ def open_prepared(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Open images prepared as those of a model were; see `open_dataset`."""
+    """Open images prepared as those of a model were; see `open_dataset`.
+
+    Raises:
+        ConfigError: If a built-in set cannot be drawn like that.
+    """
+    drawn = BUILTIN.get(data)
+    if drawn and (preprocessing.channels != drawn.channels or preprocessing.size not in drawn.sizes):
+        kind = {1: "grey", 3: "color"}
+        sizes = " or ".join(map(str, drawn.sizes))
+        raise ConfigError(
+            f"{data}: drawn as {kind[drawn.channels]} images of {sizes} pixels a side, but the model takes "
+            f"{kind[preprocessing.channels]} images of {preprocessing.size}. Name other images, or use "
+            "another run."
+        )
     return open_dataset(
         data,
         size=preprocessing.size,

@@ -10,7 +10,7 @@ from typing import Any
 from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError
 from pellucid.model.architecture import Architecture
-from pellucid.objective.objectives import Objective
+from pellucid.objective.objectives import WEIGHTS, Objective
 from pellucid.objective.reconstruction import LOSSES
 from pellucid.training.config import TrainingConfig
 
@@ -90,6 +90,9 @@ def settings_for(
     Raises:
         ConfigError: If a setting is out of range or contradicts another.
     """
+    _refuse_idle(objective, dict(weights or {}) | ({} if beta is None else {"beta": beta}))
+    if most_epochs is not None and training.get("minutes") is None:
+        raise ConfigError("most_epochs: ends a budget in minutes, but there is none. Leave it out.")
     pre = dataset.preprocessing
     defaults = defaults_for(dataset.kind, pre.channels)
     if beta is None:
@@ -111,6 +114,20 @@ def settings_for(
     )
     latents = defaults.latents if latents is None else latents
     return config, Architecture(preset or defaults.preset, pre.size, pre.channels, latents)
+
+
+def _refuse_idle(objective: str, weights: Mapping[str, Any]) -> None:
+    """Refuse weights that the objective does not look at, unless they are as they always are."""
+    heeded = WEIGHTS.get(objective)
+    if heeded is None:  # no such objective, which has an error of its own
+        return
+    defaults = Objective()
+    for name, value in weights.items():
+        if name in heeded or (objective, name) in (("beta-tcvae", "estimator"), ("vae", "beta")):
+            continue
+        if name == "beta" or value != getattr(defaults, name):
+            uses = ", ".join(heeded) or "no weight"
+            raise ConfigError(f"{name}: does nothing for {objective}, which has {uses}. Leave it out.")
 
 
 def parse_losses(text: str) -> tuple[tuple[str, float], ...]:
