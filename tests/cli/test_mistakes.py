@@ -209,7 +209,7 @@ def test_a_full_disk_is_told_by_the_file_that_was_meant_and_leaves_no_scraps(
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root can write to")
 def test_a_folder_that_cannot_be_written_is_told(said: Callable[..., str], here: Path, trained: Path) -> None:
     image = picture(here / "a.png", 40, 40, 3)
-    assert "/proc/self/x: cannot be created" in said(
+    assert "/proc/self/x: cannot be written" in said(
         "train", "people", "--limit", 40, "--out", "/proc/self/x", *SMALL
     )
     line = said("traverse", trained, "--image", image, "--latent", "z0", "--out", "/proc/self/t.png")

@@ -72,7 +72,7 @@ def another_writer(path: Path, *, folder: bool) -> Iterator[None]:
         (("demo", "--out", "NEW", "--minutes", 0.01), "NEW", True),
         (("latents", "RUN", "--data", "people", "--limit", 20), f"RUN/{REPORT}", False),
         (("name", "RUN", "z1", "hat"), f"RUN/{LATENTS}", False),
-        (("detector", "RUN", "--normal", "scenes", "--limit", 60), f"RUN/{DETECTOR}", False),
+        (("detector", "RUN", "--normal", "scenes", "--limit", 100), f"RUN/{DETECTOR}", False),
         (("same", "RUN", "--persons", 2), f"RUN/{SAME}", False),
         (("export", "RUN"), "RUN/onnx", True),
         (("export", "RUN", "--out", "NEW"), "NEW", True),

@@ -78,7 +78,7 @@ def test_such_names_are_rows_of_every_table(
     assert json.loads(capsys.readouterr().out)["a"] == str(photo)
     assert run("gallery", copy, photo, pictures, "--out", figure) == 0
     assert run("traverse", copy, "--image", photo, "--out", figure) == 0
-    assert run("detector", copy, "--normal", pictures) == 0
+    assert run("detector", copy, "--normal", pictures, "--threshold", "false-alarm=0.125") == 0
     assert run("detect", copy, photo, "--explain", pictures.parent) == 0
 
 

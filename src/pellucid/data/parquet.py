@@ -3,7 +3,7 @@
 pyarrow is imported only when there is such a file to read.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -129,7 +129,7 @@ def _image_column(label: str, file: Any) -> str:
         got = ", ".join(f"{printable(field.name)} ({str(field.type)[:40]})" for field in list(schema)[:8])
         raise DataError(
             f"{label}: expected a column 'image' of encoded pictures, as bytes or as {{bytes, path}}, got "
-            f"{got or 'no column'}. {_advice([field.name for field in suitable], {field.name: field.type for field in schema})}"
+            f"{got or 'no column'}. {_advice(suitable, schema)}"
         )
     return str(leaf)
 
@@ -147,20 +147,21 @@ def _leaf(field: Any) -> str | None:
     return f"{field.name}.bytes" if at >= 0 and is_bytes(field.type.field(at).type) else None
 
 
-def _advice(suitable: list[str], types: Mapping[str, Any]) -> str:
+def _advice(suitable: list[Any], schema: Any) -> str:
     """What to do about a table in which no column is the one of the pictures."""
     import pyarrow as pa
 
     if suitable:
-        return f"Call the one that is meant 'image': {' or '.join(map(printable, suitable[:3]))}."
-    name = next((name for name in _NAMES if name in types), None)
-    kind = types[name] if name is not None else None
-    if kind is None:
+        names = " or ".join(printable(field.name) for field in suitable[:3])
+        return f"Call the one that is meant 'image': {names}."
+    name = next((name for name in _NAMES if name in schema.names), None)
+    if name is None:
         return "Store the bytes of JPEG, PNG or WEBP files in a column 'image'."
+    kind = schema.types[schema.names.index(name)]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return f"'{name}' holds text: paths in it are never followed. Store the files' bytes."
     if pa.types.is_nested(kind) or isinstance(kind, pa.ExtensionType):
-        return f"'{name}' holds numbers, no encoded pictures: save them as .npy, or as PNG bytes."
+        return f"'{name}' holds no encoded pictures: save numbers as .npy, or pictures as bytes of PNG files."
     return f"Store the files' bytes in '{name}' as plain binary."
 
 
