@@ -31,6 +31,7 @@ from pellucid.cli import (
 )
 from pellucid.cli.mistakes import in_one_line
 from pellucid.cli.printing import print_anything, write_nowhere
+from pellucid.cli.stopping import stopped_in_order
 
 app = App(
     name="pellucid",
@@ -65,10 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in tokens
     print_anything()
     try:
-        try:
-            app([token for token in tokens if token != "--debug"], exit_on_error=False, print_error=False)
-        finally:
-            sys.stdout.flush()
+        with stopped_in_order():
+            try:
+                app([token for token in tokens if token != "--debug"], exit_on_error=False, print_error=False)
+            finally:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         print("\npellucid: stopped.", file=sys.stderr)
         sys.exit(130)

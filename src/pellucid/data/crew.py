@@ -1,13 +1,21 @@
-"""Work shared out among processes, in order; what one was doing when it died is not lost."""
+"""Work shared out among processes, in order; what one was doing when it died is not lost.
+
+The processes end with the one that started them, however that ends: each waits for the end of a line to it.
+"""
 
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Generic, TypeVar
 
 WORTH_WORKERS = 8.0
@@ -30,19 +38,19 @@ class Crew(Generic[Given, Made]):
     def __init__(self, count: int, work: Callable[[Given], Made]) -> None:
         self.count = count
         self.work = work
-        self._pool: ProcessPoolExecutor | None = None
+        self._workers: _Workers | None = None
 
     def submit(self, piece: Given) -> Future[Made]:
         """Hand out a piece; its result raises `BrokenProcessPool` if a process died."""
-        if self._pool is None and self.count > 0:
-            self._pool = _start(self.count)
-            self.count = 0 if self._pool is None else self.count
+        if self._workers is None and self.count > 0:
+            self._workers = _start(self.count)
+            self.count = 0 if self._workers is None else self.count
         future: Future[Made] = Future()
-        if self._pool is None:
+        if self._workers is None:
             future.set_result(self.work(piece))
             return future
         try:
-            return self._pool.submit(self.work, piece)
+            return self._workers.submit(self.work, piece)
         except BrokenProcessPool as error:
             future.set_exception(error)
             return future
@@ -76,10 +84,10 @@ class Crew(Generic[Given, Made]):
             yield made
 
     def close(self) -> None:
-        """Let the processes go."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        """End the processes at once, whatever they are at."""
+        if self._workers is not None:
+            self._workers.end()
+            self._workers = None
 
 
 def workers_for(seconds: float) -> int:
@@ -90,21 +98,68 @@ def workers_for(seconds: float) -> int:
     return min(allowed, 16)
 
 
-def _start(workers: int) -> ProcessPoolExecutor | None:
-    """Worker processes, or None where none can live (a script without a `__main__` guard, no memory)."""
-    try:
+class _Workers:
+    """Processes, and a line to them on which nothing is ever said: they end when it does."""
+
+    def __init__(self, count: int) -> None:
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+        self._theirs, self._ours = context.Pipe(duplex=False)
+        self._pool = ProcessPoolExecutor(
+            count, mp_context=context, initializer=_end_with, initargs=(self._theirs,)
+        )
+
+    def submit(self, work: Callable[[Given], Made], piece: Given) -> Future[Made]:
+        with _main_hidden():  # this may start a process
+            return self._pool.submit(work, piece)
+
+    def end(self) -> None:
+        self._ours.close()
+        self._pool.shutdown(cancel_futures=True)
+        self._theirs.close()
+
+
+def _start(count: int) -> _Workers | None:
+    """Worker processes, or None where none can live: no memory, or a process that may not have any."""
+    try:
+        workers = _Workers(count)
     except OSError:
         return None
     try:
-        pool.submit(os.getpid).result()
+        workers.submit(_is_there, None).result()
     except (OSError, BrokenProcessPool, AssertionError):
-        pool.shutdown()
+        workers.end()
         return None
-    return pool
+    except BaseException:
+        workers.end()
+        raise
+    return workers
 
 
-def _ignore_interrupt() -> None:
-    """Ctrl-C reaches every process of the terminal; only the first one shall act on it."""
+def _is_there(_: None) -> None:
+    """The first piece of work: nothing."""
+
+
+def _end_with(line: Connection) -> None:
+    """In a worker: end when the process that started it does, and not by a Ctrl-C, which reaches them all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        line.poll(None)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep processes that are started within from running the script of this one again.
+
+    They would import it as a module, and all that is in no `if __name__ == "__main__":` would be done once
+    more in each. Nothing that is sent to them is defined there.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script

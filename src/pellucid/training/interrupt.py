@@ -1,12 +1,15 @@
-"""Ctrl-C and SIGTERM as a wish that is granted between two steps, so that nothing is lost."""
+"""Ctrl-C, SIGTERM and SIGHUP stop a training between two steps, so that nothing is lost."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 
+# The last one says that the terminal is gone; Windows has none, and nohup has it ignored.
+_ENDS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
 
 class Interruptible:
-    """A context in which the first SIGINT or SIGTERM sets `requested` and the second one acts as ever.
+    """A context in which the first SIGINT, SIGTERM or SIGHUP sets `requested`; the second acts as ever.
 
     If it is patient, the second one does nothing, either: of a run of many processes, each may hear of one
     wish twice, from torchrun and from the cluster; and who is in a hurry has SIGKILL.
@@ -29,8 +32,9 @@ class Interruptible:
 
     def __enter__(self) -> "Interruptible":
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._request)
+            for number in _ENDS:
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(
