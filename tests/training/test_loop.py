@@ -110,6 +110,40 @@ def test_interrupted_and_resumed_is_bit_for_bit_undisturbed(
     assert steps == list(range(1, 31))
 
 
+def test_what_a_killed_training_was_writing_is_gone_when_it_goes_on(
+    dataset: Dataset, architecture: Architecture, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(dataset, architecture, replace(CONFIG, steps=2), run, device="cpu")
+    for name in (
+        "config.json",
+        "model.safetensors",
+        "README.md",
+        "metrics.jsonl",
+        "training/checkpoint.safetensors",
+    ):
+        (run / name).with_name(f".{Path(name).name}.{'0' * 16}.part").touch()
+    train(dataset, architecture, replace(CONFIG, steps=2), run, resume=True, device="cpu")
+    assert not list(run.rglob(".*"))
+
+
+def test_the_end_of_the_terminal_saves_too_unless_it_is_ignored(
+    dataset: Dataset, architecture: Architecture, tmp_path: Path
+) -> None:
+    def hang_up(progress: Progress) -> None:
+        signal.raise_signal(signal.SIGHUP)
+
+    config, before = replace(CONFIG, log_every=1), signal.getsignal(signal.SIGHUP)
+    halted = train(dataset, architecture, config, tmp_path / "a", device="cpu", on_progress=hang_up)
+    assert (halted.finished, halted.steps) == (False, 1)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        done = train(dataset, architecture, config, tmp_path / "b", device="cpu", on_progress=hang_up)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert done.finished
+
+
 KILLED = """
 import sys
 import torch

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -26,11 +27,19 @@ class Attributes:
 
     def of(self, kept: Int[np.ndarray, " row"]) -> "Attributes":
         """The same attributes for a data set that has only the rows `kept` of this one."""
-        return Attributes(self.names, self.kinds, lambda rows: self.lookup(kept[rows]))
+        return Attributes(self.names, self.kinds, partial(_of_kept, self.lookup, kept))
 
 
 def from_table(
     names: tuple[str, ...], kinds: tuple[Kind, ...], values: Float32[np.ndarray, "row attribute"]
 ) -> Attributes:
     """Attributes whose values are all in memory."""
-    return Attributes(names, kinds, lambda rows: values[rows])
+    return Attributes(names, kinds, partial(np.take, values, axis=0))
+
+
+def _of_kept(
+    lookup: Callable[[Int[np.ndarray, " row"]], Float32[np.ndarray, "row attribute"]],
+    kept: Int[np.ndarray, " kept"],
+    rows: Int[np.ndarray, " row"],
+) -> Float32[np.ndarray, "row attribute"]:
+    return lookup(kept[rows])

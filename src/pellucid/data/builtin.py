@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -69,12 +70,27 @@ def open_builtin(
         names=RowNames(chosen),
         split=balanced(row_positions(chosen)),
         preprocessing=Preprocessing(size, drawn.channels, "center"),
-        attributes=Attributes(drawn.factors, drawn.kinds, lambda rows: drawn.values(chosen[rows])),
+        attributes=Attributes(drawn.factors, drawn.kinds, partial(_values, name, chosen)),
         fingerprint=hashlib.sha256(rule.encode()).hexdigest(),
         skipped=(),
-        fetch=lambda rows: drawn.draw(chosen[rows], size),
+        fetch=partial(_draw, name, chosen, size),
         origin={"source": name, "skip": skip, "limit": limit},
     )
+
+
+# By name: what a data set consists of can then be sent to another process.
+
+
+def _values(
+    name: str, chosen: Int64[np.ndarray, " chosen"], rows: _Rows
+) -> Float32[np.ndarray, "row factor"]:
+    return BUILTIN[name].values(chosen[rows])
+
+
+def _draw(
+    name: str, chosen: Int64[np.ndarray, " chosen"], size: int, rows: _Rows
+) -> UInt8[np.ndarray, "row height width channel"]:
+    return BUILTIN[name].draw(chosen[rows], size)
 
 
 def _sprite_values(rows: _Rows) -> Float32[np.ndarray, "row factor"]:

@@ -72,7 +72,7 @@ class Maps(nn.Module):
 
     def forward(self, cells: Float[Tensor, "batch cell channel"]) -> Float[Tensor, "batch channel side side"]:
         """See the class."""
-        return cells.transpose(1, 2).view(cells.shape[0], -1, self.side, self.side)
+        return cells.transpose(1, 2).view(cells.shape[0], cells.shape[2], self.side, self.side)
 
 
 def broadcast(size: int, channels: int, latents: int) -> nn.Sequential:

@@ -60,7 +60,7 @@ class Model:
         """What the encoder sees: float32 [batch channel height width] in [0, 1].
 
         Paths, PIL images and arrays go through the preprocessing of the training set. Tensors must have
-        the model's size already.
+        the model's size already. A batch may be empty, a list may not.
 
         Raises:
             ImageError: If something is not an image, or not one that the model takes.
@@ -75,7 +75,8 @@ class Model:
             stack = images if images.ndim == 4 else images[None]
             pixels = [preprocess(_from_array(image), self.config.preprocessing) for image in stack]
             if not pixels:
-                raise ImageError("expected one image or more, got an empty array.")
+                built = self.config.architecture
+                return torch.empty(0, built.channels, built.size, built.size)
             return to_float(np.stack(pixels))
         if isinstance(images, Image.Image):
             return to_float(preprocess(images, self.config.preprocessing)[None])
