@@ -170,6 +170,19 @@ def test_training_loss_is_the_weighted_sum(generator: torch.Generator) -> None:
     assert torch.allclose(training_loss({"mse": 0.5, "ssim": 2.0}, image, logits), expected)
 
 
+def test_squared_errors_are_a_gaussians_log_likelihood_but_for_the_constant_of_the_docs(
+    generator: torch.Generator,
+) -> None:
+    image, logits = (
+        torch.rand(2, 3, 16, 16, generator=generator),
+        torch.randn(2, 3, 16, 16, generator=generator),
+    )
+    decoder = torch.distributions.Normal(torch.sigmoid(logits), 0.5**0.5)
+    likelihood = decoder.log_prob(image).sum((1, 2, 3))
+    constant = -3 * 16 * 16 / 2 * math.log(math.pi)
+    assert torch.allclose(likelihood, -training_loss({"mse": 1.0}, image, logits) + constant, rtol=1e-5)
+
+
 def test_training_with_mse_is_the_sum_of_squared_errors(generator: torch.Generator) -> None:
     image, logits = torch.rand(2, 2, 3, 8, 8, generator=generator)
     expected = (image - torch.sigmoid(logits)).square().sum((1, 2, 3))

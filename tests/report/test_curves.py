@@ -22,7 +22,10 @@ def rows(count: int = 40) -> list[dict[str, float | int | None]]:
         }
         for i in range(count)
     ]
-    held_out = [{"step": 100 * i, "validation_elbo": -200.0 + i, "validation_kl": 6.0} for i in range(1, 4)]
+    held_out = [
+        {"step": 100 * i, "validation_negative_objective": -200.0 + i, "validation_kl": 6.0}
+        for i in range(1, 4)
+    ]
     return [*training, *held_out]
 
 
@@ -60,7 +63,8 @@ def test_nothing_one_point_and_constant_values_can_be_drawn(tmp_path) -> None:
     save_loss_curves([], tmp_path / "none.png")
     save_loss_curves([{"step": 0, "kl": 0.0}], tmp_path / "one.png")
     save_loss_curves(
-        [{"step": s, "kl": 1e-9, "validation_elbo": -1e12} for s in range(90)], tmp_path / "flat.pdf"
+        [{"step": s, "kl": 1e-9, "validation_negative_objective": -1e12} for s in range(90)],
+        tmp_path / "flat.pdf",
     )
 
 

@@ -118,7 +118,7 @@ def cards() -> list[Card]:
 
 
 METRICS = [{"step": s, "reconstruction": 9.0 - s, "kl": 1.0 + s} for s in range(5)] + [
-    {"step": 4, "validation_elbo": -12.0}
+    {"step": 4, "validation_negative_objective": -12.0}
 ]
 
 

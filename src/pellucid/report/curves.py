@@ -62,12 +62,13 @@ CURVES = (
         "being an estimate, it may fall a little below 0.",
     ),
     Curve(
-        "Held-out score (ELBO)",
+        "Held-out score (negative objective)",
         "nats per image",
         None,
-        "validation_elbo",
-        "Reconstruction and information in one number, on images that were never trained on. Higher is "
-        "better; a flat end says that longer training would change little.",
+        "validation_negative_objective",
+        "Minus the reconstruction error and minus the information kept, on images that were never trained "
+        "on. Higher is better; a flat end says that longer training would change little. It bounds the "
+        "images' log-likelihood only where the loss is a likelihood: squared errors do, but for a constant.",
     ),
     Curve(
         "Active latents",

@@ -302,7 +302,7 @@ class _Trainer:
         rate = torch.stack([rate for _, rate, _ in found]).sum(0) / count  # [latent]
         variance = torch.cat([posterior.mean for *_, posterior in found]).var(0, correction=0)
         row = {
-            "validation_elbo": -(reconstruction + float(rate.sum())),
+            "validation_negative_objective": -(reconstruction + float(rate.sum())),
             "validation_reconstruction": reconstruction,
             "validation_kl": float(rate.sum()),
             "validation_active_latents": int(active_latents(rate, variance).sum()),
