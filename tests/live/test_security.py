@@ -186,9 +186,7 @@ def test_nothing_that_a_client_says_is_opened_or_called(live: Any) -> None:
     after = live.done()[before:]
     assert not [event for event in after if "passwd" in event or "evil" in event]
     assert not [event for event in after if event.startswith(("socket", "subprocess", "os.system", "urllib"))]
-    opened = [
-        event for event in after if re.match(r"open \(\D", event)
-    ]  # a number is of what is open already
+    opened = [event for event in after if re.match(r"open \(\D", event)]  # no descriptors
     assert {event.split("'")[1] for event in opened} <= {str(live.run / "latents.json")}
 
 
