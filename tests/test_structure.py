@@ -173,7 +173,8 @@ def test_nothing_but_the_live_tools_server_can_open_a_connection() -> None:
         ("browser.py", "webbrowser"),
         ("security.py", "http.cookies"),  # reads a header
         ("security.py", "urllib.parse"),
-        ("web.py", "aiohttp"),  # counts what fsspec fetches
+        ("web.py", "aiohttp"),  # asks the hosts of URLs that were named, for fsspec
+        ("web.py", "urllib.parse"),
     }
 
 

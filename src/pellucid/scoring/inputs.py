@@ -11,10 +11,10 @@ from pellucid.data.builtin import BUILTIN
 from pellucid.data.images import Preprocessing, printable
 from pellucid.data.listing import ARRAYS, SHARDS, TABLES, Kind, kind_of, list_folder
 from pellucid.data.parquet import inspect
-from pellucid.data.source import first_line
 from pellucid.data.store import open_prepared
 from pellucid.errors import ConfigError, DataError
-from pellucid.scoring.part import MOST_IN_A_SHARD, Part, filesystem_of, is_url, opened, shown
+from pellucid.scoring.part import MOST_IN_A_SHARD, Part, filesystem_of, is_url, opened
+from pellucid.scoring.web import is_web, listed, matching, reason_of, without_secrets
 
 PART = 512
 """Pictures in a part of files or rows: some seconds of work."""
@@ -188,37 +188,34 @@ def _folder(image: str) -> _Found:
 
 def _remote(url: str) -> _Found:
     """What a URL means: a picture, a shard, a table, or all of these below it or that fit its pattern."""
+    told = printable(without_secrets(url))
     if "::" in url:
         raise ConfigError(
-            f"{printable(url)}: expected one address, got a chain of several (::). Unpack the archive, or "
+            f"{told}: expected one address, got a chain of several (::). Unpack the archive, or "
             "make tar shards or Parquet tables of it."
         )
     filesystem, path = filesystem_of(url)
     try:
         if "*" in path:
             root = path.partition("*")[0].rpartition("/")[0]
-            found = filesystem.glob(path, detail=True)
-        elif kind_of(shown(path)) in ("image", "shard", "table"):
+            found = matching(filesystem, root, path) if is_web(url) else filesystem.glob(path, detail=True)
+        elif kind_of(without_secrets(path)) in ("image", "shard", "table"):
             root = path.rpartition("/")[0]
             found = {path: filesystem.info(path)}
         else:
             root = path.rstrip("/")
-            found = filesystem.find(path, detail=True)
+            found = listed(filesystem, root) if is_web(url) else filesystem.find(path, detail=True)
     except Exception as error:  # each file system has a tree of errors of its own
-        raise DataError(
-            f"{printable(url)}: cannot be listed ({first_line(error)}). Check the URL."
-        ) from error
+        raise DataError(f"{told}: cannot be listed ({reason_of(error)}). Check the URL.") from error
     if list(found) == [path]:
         root = path.rpartition("/")[0]
-    kinds = {name: kind_of(shown(name)) for name in sorted(found)}
+    kinds = {name: kind_of(without_secrets(name)) for name in sorted(found)}
     names = [name for name, kind in kinds.items() if kind not in ("companion", "hidden")]
     if not names:
-        raise DataError(
-            f"{printable(url)}: expected pictures, tar shards or Parquet tables, got none. Check the URL."
-        )
+        raise DataError(f"{told}: expected pictures, tar shards or Parquet tables, got none. Check the URL.")
     begin = filesystem.unstrip_protocol(root)
     pictures = [name[len(root) + 1 :] for name in names if kinds[name] not in ("shard", "table")]
-    parts = _files(begin, begin, pictures)
+    parts = _files(begin, without_secrets(begin), pictures)
     for name in names:
         place = filesystem.unstrip_protocol(name)
         if kinds[name] == "shard":
@@ -235,7 +232,7 @@ def _marks(filesystem: Any, name: str, info: Mapping[str, Any], kind: Kind) -> l
             info = filesystem.info(name)
         except Exception as error:  # each file system has a tree of errors of its own
             raise DataError(
-                f"{printable(shown(name))}: cannot be reached ({first_line(error)}). Check the URL."
+                f"{printable(without_secrets(name))}: cannot be reached ({reason_of(error)}). Check the URL."
             ) from error
     return [str(info.get(key)) for key in _MARKS]
 
@@ -257,17 +254,17 @@ def _files(
 
 
 def _shard(place: str) -> Part:
-    return Part("shard", place, shown(place), stop=MOST_IN_A_SHARD + 1)
+    return Part("shard", place, without_secrets(place), stop=MOST_IN_A_SHARD + 1)
 
 
 def _table(place: str) -> list[Part]:
     """Row groups together until they have as many rows as a part; none is read twice unless it is huge."""
     try:
         with opened(place) as file:
-            groups = inspect(file, printable(place)).groups
+            groups = inspect(file, printable(without_secrets(place))).groups
     except OSError as error:
         raise DataError(
-            f"{printable(place)}: cannot be read ({first_line(error)}). Check the path."
+            f"{printable(without_secrets(place))}: cannot be read ({reason_of(error)}). Check the path."
         ) from error
     ends, end = list[int](), 0
     for rows in groups:
@@ -277,7 +274,7 @@ def _table(place: str) -> list[Part]:
     parts, start = list[Part](), 0
     for stop in ends:
         if stop > start and (stop - start >= PART or stop == end):
-            parts.append(Part("table", place, shown(place), start=start, stop=stop))
+            parts.append(Part("table", place, without_secrets(place), start=start, stop=stop))
             start = stop
     return parts
 

@@ -15,12 +15,12 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.images import HEAD, MAX_BYTES, Preprocessing, printable
 from pellucid.data.listing import kind_of, problem_of
 from pellucid.data.parquet import inspect, pictures
-from pellucid.data.source import Item, first_line
+from pellucid.data.source import Item
 from pellucid.data.store import open_prepared
 from pellucid.data.tar import members
 from pellucid.data.workers import Outcome, outcome
 from pellucid.errors import DataError, MissingExtraError, PellucidError
-from pellucid.scoring.web import counted_response
+from pellucid.scoring.web import client, is_web, reason_of, without_secrets
 from pellucid.storage.regular import open_regular
 
 MOST_IN_A_SHARD = 200_000
@@ -67,12 +67,9 @@ class Part:
 
     def named(self, name: str) -> str:
         """What a picture of it is called in the results."""
-        return shown(f"{self.label}/{name}" if self.label else name)
-
-
-def shown(place: str) -> str:
-    """A place in the results: a signed address without its signature, which is nobody's business."""
-    return place.partition("?")[0] if place.startswith(("http://", "https://")) else place
+        if self.kind == "files" and is_url(self.place):
+            return without_secrets(f"{self.label}/{name}")
+        return f"{self.label}/{name}" if self.label else name
 
 
 def read(part: Part) -> Iterator[Named]:
@@ -127,17 +124,15 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     try:
         import fsspec
 
-        web = url.startswith(("http://", "https://"))
-        settings = {"client_kwargs": {"response_class": counted_response()}} if web else {}
-        filesystem, path = fsspec.core.url_to_fs(url, **settings)
+        filesystem, path = fsspec.core.url_to_fs(url, **({"get_client": client} if is_web(url) else {}))
     except ImportError as error:
         kind = url.partition("://")[0]
         raise MissingExtraError(
-            f"{printable(url)}: {kind}:// needs another package ({first_line(error)}). Run: pip install "
-            "'pellucid[remote]', for s3 also s3fs, for gs also gcsfs."
+            f"{printable(without_secrets(url))}: {kind}:// needs another package ({reason_of(error)}). "
+            "Run: pip install 'pellucid[remote]', for s3 also s3fs, for gs also gcsfs."
         ) from error
     except ValueError as error:
-        raise OSError(f"{first_line(error)}") from error
+        raise OSError(f"{reason_of(error)}") from error
     return filesystem, str(path)
 
 
@@ -155,9 +150,11 @@ def _files(part: Part) -> Iterator[Named]:
         return
     for start in range(0, len(part.names), _FETCHED):
         names = part.names[start : start + _FETCHED]
-        odd = [name for name in names if kind_of(shown(name)) != "image"]
-        heads = _fetched(filesystem, root, odd, HEAD)
-        none = {name: problem_of(name, head) for name, head in heads.items() if isinstance(head, bytes)}
+        paths = {name: name.partition("?")[0] if is_web(part.place) else name for name in names}
+        heads = _fetched(filesystem, root, [name for name in names if kind_of(paths[name]) != "image"], HEAD)
+        none = {
+            name: problem_of(paths[name], head) for name, head in heads.items() if isinstance(head, bytes)
+        }
         known = {name: problem for name, problem in none.items() if problem}
         wanted = [name for name in names if name not in known]
         found = _fetched(filesystem, root, wanted, _FETCHED_BYTES + 1)
@@ -173,7 +170,7 @@ def _fetched(filesystem: Any, root: str, names: Sequence[str], most: int) -> dic
     places = [f"{root}/{name}" for name in names]
     found = filesystem.cat_ranges(places, [0] * len(places), [most] * len(places), on_error="return")
     return {
-        name: content if isinstance(content, bytes) else f"cannot be fetched ({first_line(content)})"
+        name: content if isinstance(content, bytes) else f"cannot be fetched ({reason_of(content)})"
         for name, content in zip(names, found, strict=True)
     }
 
@@ -182,7 +179,7 @@ def _shard(part: Part) -> Iterator[Named]:
     count = 0
     try:
         with opened(part.place) as file:
-            for member, content in members(file, gzipped=shown(part.place).lower().endswith("gz")):
+            for member, content in members(file, gzipped=without_secrets(part.place).lower().endswith("gz")):
                 if count == part.stop:
                     return
                 item = _item(member, content)
@@ -198,7 +195,7 @@ def _shard(part: Part) -> Iterator[Named]:
     except PellucidError:
         raise
     except Exception as error:  # a hostile archive raises nearly any type: zlib.error, EOFError ...
-        yield part.label, f"cannot be read from here on ({first_line(error)}). Copy it again."
+        yield part.label, f"cannot be read from here on ({reason_of(error)}). Copy it again."
 
 
 def _item(member: tarfile.TarInfo, content: BufferedReader | None) -> Item | None:
@@ -224,16 +221,16 @@ def _table(part: Part) -> Iterator[Named]:
     row = part.start
     try:
         with opened(part.place) as file:
-            column = inspect(file, printable(part.place)).column
+            column = inspect(file, printable(part.label)).column
             rows = range(part.start, part.stop)
-            for chunk in pictures(file, printable(part.place), column, rows):
+            for chunk in pictures(file, printable(part.label), column, rows):
                 for item in chunk:
                     yield part.named(f"{row:08d}"), item
                     row += 1
     except MissingExtraError:
         raise
     except (PellucidError, OSError) as error:
-        reason = printable(str(error)).removeprefix(f"{printable(part.place)}: ")
+        reason = without_secrets(printable(str(error))).removeprefix(f"{printable(part.label)}: ")
         for left in range(row, part.stop):
             yield part.named(f"{left:08d}"), reason
 
