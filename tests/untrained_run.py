@@ -17,6 +17,7 @@ def make_untrained_run(
     channels: int = 3,
     latents: int = 6,
     crop: str = "center",
+    window: tuple[float, float] | None = None,
     source: str = "people",
     spread: float = 20,
 ) -> Path:
@@ -24,7 +25,7 @@ def make_untrained_run(
     vae = VAE(Architecture(preset, 32, channels, latents))
     vae.initialise(torch.Generator().manual_seed(0))
     vae.encoder[-1].weight.data[:latents] *= spread
-    preprocessing = Preprocessing(32, channels, crop)  # type: ignore[arg-type]
+    preprocessing = Preprocessing(32, channels, crop, window)  # type: ignore[arg-type]
     data = {"description": "nothing", "source": source, "kind": source}
     save_model(run, vae.state_dict(), ModelConfig(vae.architecture, preprocessing, data, {}))
     return run

@@ -10,31 +10,43 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def opened(content: bytes) -> Image.Image:
+def levels(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """8 bits of values: black and white at the ends of a window."""
+    black, white = window
+    shares = ((values.astype(np.float64) - black) / (white - black)).clip(0, 1)
+    return np.rint(shares * 255).astype(np.uint8)
+
+
+def opened(content: bytes, window: tuple[float, float] | None) -> Image.Image:
     """An image as Pellucid opens it: upright, over white where it is transparent, 8 bits a channel."""
     image = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
     image.load()
+    png = image.format == "PNG"
     key = image.info.get("transparency")  # of a PNG: a color, in the file's bit depth, that means transparent
-    if image.format == "PNG" and image.mode in ("1", "L", "RGB") and key is not None:
+    if png and image.mode in ("1", "L", "RGB") and key is not None:
         depth = content[24]
-        levels = [k >> 8 if depth == 16 else k * 255 // (2**depth - 1) for k in np.atleast_1d(key).tolist()]
-        image.info["transparency"] = tuple(levels) if image.mode == "RGB" else levels[0]
+        keys = [k >> 8 if depth == 16 else k * 255 // (2**depth - 1) for k in np.atleast_1d(key).tolist()]
+        image.info["transparency"] = tuple(keys) if image.mode == "RGB" else keys[0]
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):  # 16-bit grey: Pillow's own conversion would clip it
-        values = np.asarray(image).astype(np.uint32)
-        grey = np.where(values == key, 255, (values + 128) // 257)
+        values = np.asarray(image)
+        grey = np.where(values == key, 255, levels(values, window or (0, 65_535)))
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
         white.paste(image.convert("RGB"), mask=image.getchannel("A"))
-        return white
-    return image.convert("RGB")
+        image = white
+    image = image.convert("RGB")
+    deep = png and content[24] == 16  # Pillow gives the upper 8 bits of color
+    if window is None or (window[1] > 255 and not deep):
+        return image
+    return image.point(levels(np.arange(256) * (257 if deep else 1), window).tolist() * 3)
 
 
 def pixels_of(content: bytes, rule: dict) -> np.ndarray:
     """What the model sees, uint8 [1 height width channel]; `rule` is the file's `preprocessing`."""
-    image, crop = opened(content), rule["crop"]
+    image, crop = opened(content, rule["window"]), rule["crop"]
     fits = crop["proportion"] is None or (
         abs(image.width / image.height / crop["proportion"] - 1) <= crop["tolerance"]
     )

@@ -298,3 +298,29 @@ def test_images_of_the_training_are_found_wherever_they_lie(
     own = ("--normal", photos, "--threshold", "false-alarm=0.25")  # held-out ones are taken
     assert run("detector", copy, *own, "--trust-data") == 0
     assert "the model was trained on" not in capsys.readouterr().err
+
+
+def test_an_array_of_one_image_has_one_verdict_and_what_is_ambiguous_is_settled_by_axes(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = np.asarray(Image.open(photos / "000.png"))
+    np.save(tmp_path / "one.npy", picture)
+    np.save(tmp_path / "torch.npy", picture.transpose(2, 0, 1))
+    capsys.readouterr()
+    records = []
+    for command in (
+        ("detect", taught, photos / "000.png", "--json"),
+        ("detect", taught, tmp_path / "one.npy", "--json"),
+        ("detect", taught, tmp_path / "torch.npy", "--axes", "CHW", "--json"),
+    ):
+        assert run(*command) == 0
+        printed = capsys.readouterr()
+        (record,) = json.loads(printed.out)
+        records.append(record)
+        if "npy" in str(command):
+            assert "is taken for one image, [" in printed.err
+    assert len({record["score"] for record in records}) == 1
+    assert run("detect", taught, tmp_path / "torch.npy") == 2
+    assert "--axes NHW or --axes CHW" in capsys.readouterr().err
+    assert run("detect", taught, photos, "--axes", "CHW") == 2
+    assert "--axes is for .npy and .npz files" in capsys.readouterr().err

@@ -21,11 +21,13 @@ from pellucid.data.images import (
     Preprocessing,
     crop_box,
     decode,
+    parse_window,
     preprocess,
     printable,
     read_image,
     to_float,
     to_pixels,
+    value_range,
 )
 from pellucid.errors import ConfigError, ImageError
 
@@ -132,6 +134,61 @@ def test_sixteen_bit_grey_is_scaled_not_cut() -> None:
     values = [0, 128, 129, 257, 32_768, 65_406, 65_407, 65_535]
     data = png(8, 1, 16, GREY, struct.pack(">8H", *values))
     assert np.asarray(decode(data)).tolist() == [[round(value / 257) for value in values]]
+
+
+@pytest.mark.parametrize("values", [(0, 4095), (100, 1000), (-1000.5, 3000.25), (0, 65_535)])
+def test_a_window_brings_its_ends_to_black_and_white(values: tuple[float, float]) -> None:
+    raw = np.random.default_rng(0).integers(0, 65_536, (40, 50)).astype(np.uint16)
+    raw[0, :4] = (0, 65_535, 100, 1000)
+    low, high = values
+    expected = [
+        [round(255 * min(max((int(v) - low) / (high - low), 0), 1)) for v in row] for row in raw.tolist()
+    ]
+    file = saved(Image.fromarray(raw), "PNG")
+    assert np.array_equal(np.array(decode(file, values)), expected)
+    shown = preprocess(Image.open(io.BytesIO(file)), Preprocessing(32, 1, "whole", values))
+    assert np.array_equal(shown, read_image(file, Preprocessing(32, 1, "whole", values)))
+
+
+def test_a_window_within_8_bits_is_for_all_pictures_and_one_beyond_for_those_of_16() -> None:
+    grey = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    file = saved(Image.fromarray(grey), "PNG")
+    assert np.array_equal(np.array(decode(file, (10, 20))), ((grey.clip(10, 20) - 10.0) * 25.5).round())
+    assert np.array_equal(np.array(decode(file, (0, 4095))), grey)
+    # Pillow gives the upper 8 of 16 bits in color: 0x0F of 4095.
+    color = png(2, 1, 16, RGB, struct.pack(">6H", 0, 4095, 2056, 65_535, 0, 0))
+    assert np.array(decode(color, (0, 4095))).tolist() == [[[0, 240, 128], [255, 0, 0]]]
+    opened = Image.open(io.BytesIO(file))
+    assert np.array_equal(
+        preprocess(opened, Preprocessing(32, 1, "whole", (10, 20))),
+        read_image(file, Preprocessing(32, 1, "whole", (10, 20))),
+    )
+
+
+def test_the_values_in_a_file_are_found_before_they_become_8_bits() -> None:
+    assert value_range(png(3, 1, 16, GREY, struct.pack(">3H", 7, 4095, 9))) == (7, 4095, 65_535)
+    assert value_range(png(1, 1, 16, RGB, struct.pack(">3H", 0x0100, 0x0F00, 0x0200))) == (
+        257,
+        15 * 257,
+        65_535,
+    )
+    assert value_range(saved(Image.fromarray(np.array([[3, 200]], np.uint8)), "PNG")) == (3, 200, 255)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [(1, 1), (2, 1), (float("nan"), 1), (0, float("inf")), (0,), "0,1", [0, "1"], (True, 2), (0, 1e31)],
+)
+def test_impossible_windows_are_refused(window: object) -> None:
+    with pytest.raises(ConfigError, match="window: expected two numbers"):
+        Preprocessing.__post_init__(SimpleNamespace(size=64, channels=3, crop="whole", window=window))
+
+
+@pytest.mark.parametrize("text", ["", "1", "0,1,2", "a,b", "5,4", "0,nan"])
+def test_windows_that_are_no_two_numbers_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="window: expected two numbers"):
+        parse_window(text)
+    assert parse_window("-1000,400.5") == (-1000.0, 400.5)
 
 
 def test_palette_is_looked_up() -> None:
@@ -479,7 +536,7 @@ def test_impossible_preprocessing_is_refused(settings: dict) -> None:
     with pytest.raises(ConfigError, match="expected one of"):
         # On a stand-in, because the dataclass's own types are checked before in tests.
         Preprocessing.__post_init__(
-            SimpleNamespace(**{"size": 64, "channels": 3, "crop": "whole"} | settings)
+            SimpleNamespace(**{"size": 64, "channels": 3, "crop": "whole", "window": None} | settings)
         )
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pellucid.data import arrays
+from pellucid.data.array_pixels import Reading
 from pellucid.data.source import RowNames, Source, selection
 from pellucid.data.sources import find_source
 from pellucid.errors import ConfigError, DataError, MissingExtraError
@@ -183,6 +184,57 @@ class TestArrays:
         assert source.channels == 1
         assert np.array_equal(pixels(source)[..., 0], IMAGES[..., 0])
 
+    @pytest.mark.parametrize(
+        ("array", "axes", "guessed"),
+        [
+            (IMAGES[0], "HWC", True),
+            (IMAGES[0].transpose(2, 0, 1), "CHW", False),
+            (IMAGES[0, :, :, 0], "HW", False),
+            (IMAGES.transpose(0, 3, 1, 2), "NCHW", True),
+            (IMAGES, "NHWC", True),
+            (IMAGES[..., 0], "NHW", True),
+            (IMAGES[:3, ..., 0], "NHW", False),
+        ],
+    )
+    def test_axes_are_told_by_their_lengths_or_by_name(
+        self, tmp_path: Path, how: str, array: np.ndarray, axes: str, guessed: bool
+    ) -> None:
+        many = IMAGES[: len(array)] if axes.startswith("N") else IMAGES[:1]
+        expected = many if "C" in axes else many[..., :1]
+        path = stored(tmp_path / "a", np.ascontiguousarray(array), how)
+        assert np.array_equal(pixels(find_source(path, reading=Reading(axes))), expected)
+        if not guessed:
+            with pytest.raises(DataError, match=f"--axes.*{axes}|{axes}.*--axes"):
+                find_source(path)
+            return
+        source = find_source(path)
+        assert len(source.names) == len(expected)
+        assert np.array_equal(pixels(source), expected)
+        assert bool(source.notes) == (axes in ("HWC", "NCHW"))
+
+    def test_axes_that_do_not_fit_are_refused(self, tmp_path: Path, how: str) -> None:
+        path = stored(tmp_path / "a", IMAGES, how)
+        with pytest.raises(DataError, match=r"expected an array \[image height width\], got shape"):
+            find_source(path, reading=Reading("NHW"))
+        with pytest.raises(DataError, match="Keep 1 or 3 channels"):
+            find_source(path, reading=Reading("NCHW"))
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int64, np.float32, np.float64])
+    def test_a_window_says_which_values_are_black_and_white(
+        self, tmp_path: Path, how: str, dtype: type
+    ) -> None:
+        values = np.random.default_rng(0).integers(0, 250, (4, 6, 5)).astype(dtype)
+        source = find_source(stored(tmp_path / "a", values, how), reading=Reading(window=(20, 200)))
+        expected = np.rint((values.astype(float).clip(20, 200) - 20) / 180 * 255)
+        assert np.array_equal(pixels(source)[..., 0], expected)
+
+    def test_zeros_and_ones_are_looked_for_in_the_whole_file(self, tmp_path: Path, how: str) -> None:
+        dark = np.random.default_rng(0).integers(0, 2, (300, 6, 5), np.uint8)
+        assert pixels(find_source(stored(tmp_path / "a", dark, how), limit=10)).max() == 255
+        dark[299, 0, 0] = 2
+        for limit in (10, 299, 300):
+            assert pixels(find_source(stored(tmp_path / "a", dark, how), limit=limit)).max() < 3
+
     @pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.float32, np.float64, ">f4", np.float16])
     def test_zero_and_one_are_black_and_white(self, tmp_path: Path, how: str, dtype: type) -> None:
         source = find_source(stored(tmp_path / "a", (IMAGES > 127).astype(dtype), how))
@@ -207,11 +259,15 @@ class TestArrays:
     @pytest.mark.parametrize(
         ("array", "message"),
         [
-            (IMAGES.astype(np.int64), "Save it as uint8"),
-            (np.zeros((4, 3, 8, 8), np.uint8), "Move the channel axis last"),
+            (IMAGES.astype(np.int64), "--window 0,4095"),
             (np.zeros((4, 8, 8, 4), np.uint8), "Keep 1 or 3 channels"),
-            (np.zeros((4, 64), np.uint8), "three or four axes"),
-            (np.zeros((0, 8, 8), np.uint8), "Keep 1 to"),
+            (np.zeros((109, 89, 4), np.uint8), "Keep 1 or 3 channels"),
+            (np.zeros((4, 64), np.uint8), "one grey image, or pixels in a row.*--axes HW"),
+            (np.zeros((3, 64, 60), np.uint8), "--axes NHW or --axes CHW"),
+            (np.zeros((3, 64, 3), np.uint8), "--axes HWC or --axes CHW"),
+            (np.zeros((9, 3, 64, 3), np.uint8), "--axes NHWC or --axes NCHW"),
+            (np.zeros((2, 2, 2, 2, 2), np.uint8), "3 or 4 axes"),
+            (np.zeros((0, 8, 8), np.uint8), "expected 1 to"),
         ],
     )
     def test_other_arrays_are_refused_with_advice(
@@ -219,6 +275,12 @@ class TestArrays:
     ) -> None:
         with pytest.raises(DataError, match=message):
             find_source(stored(tmp_path / "a", array, how))
+
+
+def test_axes_are_for_arrays(tmp_path: Path) -> None:
+    photographs(tmp_path, "a.png")
+    with pytest.raises(ConfigError, match="--axes is for"):
+        find_source(tmp_path, reading=Reading("NHW"))
 
 
 def test_the_images_of_an_npz_are_found_by_key_or_alone(tmp_path: Path) -> None:

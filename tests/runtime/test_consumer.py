@@ -138,13 +138,16 @@ SAVED: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.parametrize("window", [None, (0, 4095), (30, 200), (-500.5, 70_000)])
 @pytest.mark.parametrize("name", SAVED)
-def test_the_script_sees_the_same_pixels(script: ModuleType, name: str) -> None:
+def test_the_script_sees_the_same_pixels(
+    script: ModuleType, name: str, window: tuple[float, float] | None
+) -> None:
     content = SAVED[name]()
     crops: list[Crop] = list(CROPS)
     for crop in crops:
         for channels in (1, 3):
-            pre = Preprocessing(32, channels, crop)
+            pre = Preprocessing(32, channels, crop, window)
             rule = json.loads(json.dumps(preprocessing_record(pre)))
             np.testing.assert_array_equal(
                 script.pixels_of(content, rule)[0], read_image(content, pre), f"{crop}"

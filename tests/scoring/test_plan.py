@@ -15,6 +15,7 @@ from PIL import Image
 from untrained_run import make_untrained_run
 
 from pellucid.anomaly.features import Features, joined
+from pellucid.data.axes import Axes
 from pellucid.data.images import Preprocessing
 from pellucid.errors import ConfigError, DataError
 from pellucid.model.predictor import Model, load
@@ -37,6 +38,7 @@ class Settings:
         run: A folder of `runs`.
         kind: Of the images.
         seed: That the images are drawn by.
+        axes: As --axes.
         limit: As --limit.
         recipe: What of `Recipe` is not as usual.
         patches: Of modules that a version is read from, or a device: name and value.
@@ -45,6 +47,7 @@ class Settings:
     run: str = "plain"
     kind: str = "folder"
     seed: int = 0
+    axes: Axes | None = None
     limit: int | None = None
     recipe: dict[str, str] = field(default_factory=dict)
     patches: dict[str, object] = field(default_factory=dict)
@@ -54,7 +57,12 @@ class Settings:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs that differ in one thing from `plain`."""
     root = tmp_path_factory.mktemp("runs")
-    for name, built in {"plain": {}, "crop": {"crop": "whole"}, "weights": {"spread": 5}}.items():
+    for name, built in {
+        "plain": {},
+        "crop": {"crop": "whole"},
+        "window": {"window": (9, 99)},
+        "weights": {"spread": 5},
+    }.items():
         make_untrained_run(root / name, **{"spread": 4, **built})  # type: ignore[arg-type]
     return root
 
@@ -101,7 +109,8 @@ def begin(
         recipe = Recipe(str(runs / settings.run), **{"device": "cpu", **settings.recipe})  # type: ignore[arg-type]
         images = write_images(tmp_path / settings.kind, settings.kind, settings.seed)
         preprocessing = scorer_of(recipe).model.config.preprocessing
-        found = find_inputs([images], preprocessing, limit=settings.limit)
+        axes = settings.axes if settings.kind == "array" else None
+        found = find_inputs([images], preprocessing, axes=axes, limit=settings.limit)
         return Scoring(found, recipe, workers=0, keep=keep)
 
     yield begin
@@ -130,6 +139,8 @@ CHANGES: dict[str, Settings] = {
     "a larger limit": Settings(limit=20),
     "images": Settings(seed=1),
     "crop": Settings(run="crop"),
+    "window": Settings(run="window"),
+    "axes": Settings(axes="NHWC"),
     "weights": Settings(run="weights"),
     "runtime": Settings(recipe={"runtime": "onnx"}),
     "device": Settings(patches={"load": load_elsewhere}),
@@ -198,5 +209,5 @@ def same(a: Features, b: Features) -> None:
 def test_no_setting_is_forgotten_here() -> None:
     """Whoever adds one says above what a change of it does."""
     assert {f.name for f in fields(Recipe)} == {"run", "device", "runtime"}
-    assert {f.name for f in fields(Preprocessing)} == {"size", "channels", "crop"}
+    assert {f.name for f in fields(Preprocessing)} == {"size", "channels", "crop", "window"}
     assert {f.name for f in fields(Scoring)} == {"inputs", "recipe", "engine", "workers", "keep"}

@@ -29,6 +29,7 @@ def detect(
     images: list[str],
     /,
     *,
+    axes: Literal["HW", "HWC", "CHW", "NHW", "NHWC", "NCHW"] | None = None,
     limit: int | None = None,
     explain: Path | None = None,
     table: Path | None = None,
@@ -47,6 +48,8 @@ def detect(
         run: A run directory with a detector: pellucid detector RUN --normal A --anomalous B.
         images: Pictures, folders, tar shards, arrays, Parquet tables or built-in sets; URLs such as
             s3://bucket/photos/, where fsspec has the package for it. Those that cannot be read have a reason.
+        axes: What the axes of a .npy or .npz are, where their lengths do not tell: N images, H height, W
+            width, C channels.
         limit: Use no more than this many images in all, the first ones.
         explain: A folder for one figure an image: contributions, where the reconstruction fails, the nearest
             normal images, what would turn the verdict.
@@ -72,7 +75,7 @@ def detect(
     if json and quiet:
         raise ConfigError("--json prints everything, --quiet hardly anything. Leave one of them out.")
     only_with("--fail-on-anomaly", fail_on_anomaly, allow_unreadable=allow_unreadable)
-    scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, table, explain)
+    scoring, scorer = scoring_of(run, images, axes, limit, engine, workers, runtime, device, table, explain)
     detector = load_detector(scorer.model, run)
     at_most = scoring.inputs.at_most
     if explain is not None and (at_most is None or at_most > _MOST_EXPLAINED):

@@ -15,6 +15,7 @@ def features(
     /,
     *,
     out: Path,
+    axes: Literal["HW", "HWC", "CHW", "NHW", "NHWC", "NCHW"] | None = None,
     limit: int | None = None,
     engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
@@ -32,6 +33,8 @@ def features(
         images: Pictures, folders, tar shards, arrays, Parquet tables or built-in sets; URLs such as
             s3://bucket/photos/ or https://host/shard-*.tar, where fsspec has the package for it.
         out: The table to write: .csv, .parquet, or .npz, which is held in memory until then.
+        axes: What the axes of a .npy or .npz are, where their lengths do not tell: N images, H height, W
+            width, C channels.
         limit: Use no more than this many images in all, the first ones.
         engine: `ray` scores on the cluster that Ray finds, with the same result.
         workers: Processes. Default: one a processor, if that pays.
@@ -42,7 +45,7 @@ def features(
     from pellucid.scoring.table import writing_table
 
     began = time.monotonic()
-    scoring, scorer = scoring_of(run, images, limit, engine, workers, runtime, device, out)
+    scoring, scorer = scoring_of(run, images, axes, limit, engine, workers, runtime, device, out)
     count = unread = 0
     writing = writing_table(out, scorer.columns)
     with to_go_on_with(scoring, out), counting_bar("measuring") as advance, writing as add:

@@ -9,6 +9,7 @@ from pellucid.errors import ConfigError, RunError
 from pellucid.terminal import counting_bar, say
 
 if TYPE_CHECKING:
+    from pellucid.data.axes import Axes
     from pellucid.data.dataset import Dataset
     from pellucid.data.images import Crop
     from pellucid.model.predictor import Model
@@ -29,11 +30,14 @@ def open_training_data(
     size: int,
     channels: int | None,
     crop: "Crop | None",
+    window: str | None,
+    axes: "Axes | None",
     skip: int,
     limit: int | None,
     workers: int | None,
 ) -> "Dataset":
     """Images to train on; what could not be read is listed in `out`/skipped.txt, if `out` is given."""
+    from pellucid.data.images import parse_window
     from pellucid.data.store import open_dataset
 
     with counting_bar("reading images") as advance:
@@ -42,6 +46,8 @@ def open_training_data(
             size=size,
             channels=channels,
             crop=crop,
+            window=None if window is None else parse_window(window),
+            axes=axes,
             skip=skip,
             limit=limit,
             workers=workers,
@@ -54,7 +60,13 @@ def open_training_data(
 
 
 def open_images(
-    model: "Model", source: str, skip: int = 0, limit: int | None = None, *, quiet: bool = False
+    model: "Model",
+    source: str,
+    skip: int = 0,
+    limit: int | None = None,
+    *,
+    axes: "Axes | None" = None,
+    quiet: bool = False,
 ) -> "Dataset":
     """Images from anywhere, prepared as those that the model was trained on.
 
@@ -72,7 +84,9 @@ def open_images(
 
     refuse_inside(model.directory, [source])
     with counting_bar("reading images") as advance:
-        dataset = open_prepared(source, model.config.preprocessing, skip=skip, limit=limit, progress=advance)
+        dataset = open_prepared(
+            source, model.config.preprocessing, axes=axes, skip=skip, limit=limit, progress=advance
+        )
     if not quiet:
         _tell(dataset)
         if dataset.skipped:
@@ -121,6 +135,7 @@ def open_own_images(
             touched unless this user has trained on it here: a run may be a stranger's.
         quiet: Leave unsaid what there is to say of them.
     """
+    from pellucid.data.axes import check_axes
     from pellucid.data.builtin import BUILTIN
     from pellucid.data.trained_here import trained_here
 
@@ -136,7 +151,7 @@ def open_own_images(
             f"{source}: not opened, because only the run says that it was trained on that, and you have not "
             f"trained on it here. Name images with {option}, or allow it with --trust-data."
         )
-    dataset = open_images(model, source, skip, limit, quiet=quiet)
+    dataset = open_images(model, source, skip, limit, axes=check_axes(origin.get("axes")), quiet=quiet)
     if dataset.fingerprint != origin["fingerprint"]:
         raise ConfigError(
             f"{source}: expected the images of the training, but they have changed, so "

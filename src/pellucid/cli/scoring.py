@@ -11,6 +11,7 @@ from pellucid.storage.writing import locked
 from pellucid.terminal import counting_bar, say
 
 if TYPE_CHECKING:
+    from pellucid.data.axes import Axes
     from pellucid.scoring.score import Scoring
     from pellucid.scoring.scorer import Scorer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def scoring_of(
     run: Path,
     images: Sequence[str],
+    axes: "Axes | None",
     limit: int | None,
     engine: Literal["local", "ray"],
     workers: int | None,
@@ -41,7 +43,10 @@ def scoring_of(
     for place in (table, folder):
         keep_apart(scorer.model, place, *images)
     with counting_bar("reading images") as advance:
-        inputs = find_inputs(images, scorer.model.config.preprocessing, limit=limit, progress=advance)
+        preprocessing = scorer.model.config.preprocessing
+        inputs = find_inputs(images, preprocessing, axes=axes, limit=limit, progress=advance)
+    for note in inputs.notes:
+        say(f"Note: {note}")
     keep = None if table is None else table.with_name(f"{table.name}.parts")
     return Scoring(inputs, recipe, engine, workers, keep), scorer
 

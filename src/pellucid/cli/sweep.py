@@ -39,6 +39,8 @@ def sweep(
     size: int = 64,
     channels: int | None = None,
     crop: Literal["whole", "center", "celeba"] | None = None,
+    window: str | None = None,
+    axes: Literal["HW", "HWC", "CHW", "NHW", "NHWC", "NCHW"] | None = None,
     batch_size: int = 64,
     learning_rate: float | None = None,
     flip: bool | None = None,
@@ -76,6 +78,10 @@ def sweep(
         size: Pixels a side: 32, 64, 128 or 256.
         channels: 1 (grey) or 3 (RGB). Default: what the data have.
         crop: celeba (the face in an aligned photograph), center, or whole. Default: what fits the data.
+        window: The values that become black and white, as 0,4095 for 12 bits in files of 16. Default: the
+            ends of the data type. What begins with a minus is written --window=-1000,400.
+        axes: What the axes of a .npy or .npz are, where their lengths do not tell: N images, H height, W
+            width, C channels.
         batch_size: Images a step.
         learning_rate: Its peak. Default: 0.001.
         flip: Mirror images at random. Default: only for CelebA.
@@ -105,7 +111,16 @@ def sweep(
         torch.set_num_threads(threads)
     with locked_folder(out):
         dataset = open_training_data(
-            data, out, size=size, channels=channels, crop=crop, skip=skip, limit=limit, workers=workers
+            data,
+            out,
+            size=size,
+            channels=channels,
+            crop=crop,
+            window=window,
+            axes=axes,
+            skip=skip,
+            limit=limit,
+            workers=workers,
         )
         if steps is None and epochs is None and minutes is None:
             minutes = 20.0

@@ -39,6 +39,8 @@ def train(
     size: int = 64,
     channels: int | None = None,
     crop: Literal["whole", "center", "celeba"] | None = None,
+    window: str | None = None,
+    axes: Literal["HW", "HWC", "CHW", "NHW", "NHWC", "NCHW"] | None = None,
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -82,6 +84,10 @@ def train(
         size: Pixels a side: 32, 64, 128 or 256.
         channels: 1 (grey) or 3 (RGB). Default: what the data have.
         crop: celeba (the face in an aligned photograph), center, or whole. Default: what fits the data.
+        window: The values that become black and white, as 0,4095 for 12 bits in files of 16. Default: the
+            ends of the data type. What begins with a minus is written --window=-1000,400.
+        axes: What the axes of a .npy or .npz are, where their lengths do not tell: N images, H height, W
+            width, C channels.
         steps: Budget in steps of the optimiser.
         epochs: Budget in passes over the data.
         minutes: Budget in minutes. Default: 20 minutes, if no other budget is given.
@@ -127,6 +133,8 @@ def train(
                 size=size,
                 channels=channels,
                 crop=crop,
+                window=window,
+                axes=axes,
                 skip=skip,
                 limit=limit,
                 workers=workers,

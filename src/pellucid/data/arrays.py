@@ -7,7 +7,7 @@ import io
 import math
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Shaped
 
 from pellucid.data.annotations import Annotations
+from pellucid.data.array_pixels import ImageArray, Reading
 from pellucid.data.attributes import Attributes, from_table
-from pellucid.data.images import MAX_PIXELS, printable
-from pellucid.data.source import MAX_ROWS, Item, RowNames, Source, first_line, selection, title
+from pellucid.data.axes import Layout
+from pellucid.data.images import printable
+from pellucid.data.source import RowNames, Source, first_line, selection, title
 from pellucid.errors import DataError
 from pellucid.storage.regular import open_regular
 
 MAX_ARRAY_BYTES = 64 * 2**30
 MAX_FORTRAN_BYTES = 2**28
 MAX_ATTRIBUTE_BYTES = 2**27
-MAX_IMAGE_BYTES = 3 * MAX_PIXELS
 MAX_HEADER_BYTES = 10_000
 MAX_DIRECTORY_BYTES = 2**22
 """Of a zip archive: zipfile keeps some twenty times that."""
@@ -36,26 +37,11 @@ _STEP_BYTES = 2**24  # by which zipfile goes over what is not wanted
 MAX_MEMBERS = 1_000
 
 
-@dataclass(frozen=True)
-class _Array:
-    """An array of images in a file.
-
-    Attributes:
-        shape: image height width channel; the channel is 1 where the file's array has none.
-        dtype: uint8, bool or a float.
-        blocks: Reads the rows from the first number up to the second, [row ...] at a time, in order.
-    """
-
-    shape: tuple[int, int, int, int]
-    dtype: np.dtype[Any]
-    blocks: Callable[[int, int], Iterator[Shaped[np.ndarray, "row ..."]]]
-
-
-def npy(path: Path, skip: int, limit: int | None) -> Source:
+def npy(path: Path, skip: int, limit: int | None, reading: Reading) -> Source:
     """The rows of an array, read in blocks.
 
     Raises:
-        DataError: If it does not hold images.
+        DataError: If it does not hold images, or its axes could be different things.
         ConfigError: If `skip` or `limit` leave no image.
     """
     label = printable(path)
@@ -69,7 +55,8 @@ def npy(path: Path, skip: int, limit: int | None) -> Source:
         raise DataError(f"{label}: expected an array of images ({first_line(error)}).") from error
     if header is None:
         raise DataError(f"{label}: expected an array of numbers in the format 1.0 or 2.0. Save it by numpy.")
-    shape = _image_shape(header.shape, header.dtype, label)
+    layout = reading.layout(header.shape, header.dtype, label)
+    header = header.of_rows(layout)
     if begin + header.size > size:
         raise DataError(f"{label}: expected an array of images, but the file ends early. Copy it again.")
     if header.fortran and header.size > MAX_FORTRAN_BYTES:
@@ -79,7 +66,7 @@ def npy(path: Path, skip: int, limit: int | None) -> Source:
         )
 
     def blocks(start: int, stop: int) -> Iterator[Shaped[np.ndarray, "row ..."]]:
-        step = _rows_in_block(shape)
+        step = _rows_in_block(layout)
         with _reading(label), open_regular(path) as file:
             if not header.fortran:
                 file.seek(begin + start * header.row_size)
@@ -90,7 +77,7 @@ def npy(path: Path, skip: int, limit: int | None) -> Source:
             for at in range(start, stop, step):
                 yield np.array(whole[at : min(at + step, stop)], order="C")
 
-    return _of_array(path, "", _Array(shape, header.dtype, blocks), skip, limit)
+    return _of_array(path, "", ImageArray(label, layout, header.dtype, blocks, reading.window), skip, limit)
 
 
 @contextmanager
@@ -113,7 +100,7 @@ def _blocks(file: Any, header: "_Header", starts: range) -> Iterator[Shaped[np.n
         yield data.view(header.dtype).reshape(rows, *header.shape[1:])
 
 
-def npz(path: Path, skip: int, limit: int | None) -> Source:
+def npz(path: Path, skip: int, limit: int | None, reading: Reading) -> Source:
     """The rows of the one array of images in an archive, with dSprites' factors if it has them.
 
     Raises:
@@ -121,108 +108,55 @@ def npz(path: Path, skip: int, limit: int | None) -> Source:
         ConfigError: If `skip` or `limit` leave no image.
     """
     members = _members(path)
-    key = _image_member(path, members)
-    header = members[key]
-    shape = _image_shape(header.shape, header.dtype, f"{printable(path)}, {key}")
-
+    key = _image_member(path, members, reading)
+    label = f"{printable(path)}, {printable(key)}"
+    layout = reading.layout(members[key].shape, members[key].dtype, label)
+    header = members[key].of_rows(layout)
     if header.size > MAX_ARRAY_BYTES:
         got = f"{header.size / 2**30:.1f}"
         most = f"{MAX_ARRAY_BYTES / 2**30:g}"
-        raise DataError(f"{printable(path)}, {key}: expected at most {most} GiB unpacked, got {got}.")
+        raise DataError(f"{label}: expected at most {most} GiB unpacked, got {got}.")
 
     def blocks(start: int, stop: int) -> Iterator[Shaped[np.ndarray, "row ..."]]:
-        return _read_rows(path, key, header, range(start, stop, _rows_in_block(shape)))
+        return _read_rows(path, key, header, range(start, stop, _rows_in_block(layout)))
 
-    source = _of_array(path, key, _Array(shape, header.dtype, blocks), skip, limit)
+    array = ImageArray(label, layout, header.dtype, blocks, reading.window)
+    source = _of_array(path, key, array, skip, limit)
     if not {"latents_values", "latents_classes"} <= members.keys():
         return source
-    attributes = _sprite_attributes(path, members, shape[0], skip, len(source.names))
+    attributes = _sprite_attributes(path, members, layout.shape[0], skip, len(source.names))
     return replace(source, annotations=Annotations(attributes))
 
 
-def _of_array(path: Path, key: str, array: _Array, skip: int, limit: int | None) -> Source:
-    chosen = selection(array.shape[0], skip, limit)
-    rows = range(array.shape[0])[chosen]
-    label = printable(path)
-
-    def chunks() -> Iterator[list[Item]]:
-        scale = _scale(array, rows, label)
-        for block in array.blocks(rows.start, rows.stop):
-            yield _pixel_items(block.reshape(len(block), *array.shape[1:]), scale, label)
-
+def _of_array(path: Path, key: str, array: ImageArray, skip: int, limit: int | None) -> Source:
+    images, height, width, channels = array.layout.shape
+    rows = range(images)[selection(images, skip, limit)]
     status = path.stat()
-    height, width, channels = array.shape[1:]
+    state = (str(path.resolve()), status.st_size, status.st_mtime_ns, key, rows.start, rows.stop)
     return Source(
         kind="array",
         noun=f"images from {title(path)}",
         names=RowNames(rows),
-        state=(str(path.resolve()), status.st_size, status.st_mtime_ns, key, rows.start, rows.stop),
-        chunks=chunks,
+        state=(*state, array.layout.axes),
+        chunks=lambda: array.items(rows),
         seconds=len(rows) * (height * width * channels) / 50e6,
         channels=channels,
+        notes=_notes(title(path), array.layout),
+        said=array.said,
+        value_range=lambda: array.value_range(rows),
     )
 
 
-def _image_shape(shape: tuple[int, ...], dtype: np.dtype[Any], label: str) -> tuple[int, int, int, int]:
-    """Check that an array may hold images, and give its shape with the channel."""
-    problem = _problem(shape, dtype)
-    if problem:
-        raise DataError(f"{label}: expected images as [image height width] or [... channel], {problem}.")
-    count, height, width, *channel = shape
-    return count, height, width, *(channel or [1])  # type: ignore[return-value]
+def _notes(name: str, layout: Layout) -> tuple[str, ...]:
+    """Say what an array was taken for, unless it is in the usual order."""
+    if layout.axes in ("NHW", "NHWC"):
+        return ()
+    images = "one image" if layout.one_image else f"{layout.shape[0]:,} images"
+    return (f"{name} is taken for {images}, {layout}.",)
 
 
-def _problem(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
-    got = f"got shape {list(shape)} of {dtype}"
-    if not (dtype == np.uint8 or dtype == np.bool_ or dtype.kind == "f"):
-        return f"{got}. Save it as uint8, bool, or float in [0, 1]"
-    if len(shape) not in (3, 4):
-        return f"{got}. Give it three or four axes"
-    if len(shape) == 4 and shape[3] not in (1, 3):
-        advice = "Move the channel axis last" if shape[1] in (1, 3) else "Keep 1 or 3 channels"
-        return f"{got}. {advice}"
-    if not 1 <= shape[0] <= MAX_ROWS or shape[1] < 1 or not 1 <= shape[2] * shape[1] <= MAX_PIXELS:
-        return f"{got}. Keep 1 to {MAX_ROWS:,} images of 1 to {MAX_PIXELS:,} pixels"
-    if math.prod(shape[1:]) * dtype.itemsize > MAX_IMAGE_BYTES:
-        return f"{got}. Keep images of at most {MAX_IMAGE_BYTES:,} bytes: save them as uint8"
-    return ""
-
-
-def _rows_in_block(shape: tuple[int, int, int, int]) -> int:
-    return int(np.clip(2**22 // (shape[1] * shape[2] * shape[3]), 1, 256))
-
-
-def _scale(array: _Array, rows: range, label: str) -> int:
-    """What turns the array's values to 0 ... 255: bytes that are all 0 or 1 are black and white."""
-    if array.dtype.kind == "f" or array.dtype == np.bool_:
-        return 255
-    return 255 if all(block.max() <= 1 for block in array.blocks(rows.start, rows.stop)) else 1
-
-
-def _pixel_items(
-    block: Bool[np.ndarray, "row height width channel"]
-    | UInt8[np.ndarray, "row height width channel"]
-    | Float[np.ndarray, "row height width channel"],
-    scale: int,
-    label: str,
-) -> list[Item]:
-    if block.dtype.kind != "f":
-        pixels = block if block.dtype == np.uint8 else (block != 0).view(np.uint8)
-        pixels *= np.uint8(scale)
-        return list(pixels)
-    finite = np.isfinite(block).all(axis=(1, 2, 3))
-    values = block if finite.all() else np.where(finite[:, None, None, None], block, 0)
-    lowest, highest = values.min(), values.max()
-    if lowest < -1e-6 or highest > 1 + 1e-6:
-        got = f"{lowest:.4g} to {highest:.4g}"
-        raise DataError(f"{label}: expected floats in [0, 1], got {got}. Scale them, or save uint8.")
-    values = values.clip(0, 1)
-    values *= scale
-    levels = np.rint(values, out=values).astype(np.uint8)
-    return [
-        pixel if good else "has values that are not finite"
-        for pixel, good in zip(levels, finite, strict=True)
-    ]
+def _rows_in_block(layout: Layout) -> int:
+    return int(np.clip(2**22 // math.prod(layout.shape[1:]), 1, 256))
 
 
 @dataclass(frozen=True)
@@ -240,6 +174,10 @@ class _Header:
     @property
     def size(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def of_rows(self, layout: Layout) -> "_Header":
+        """The same array as rows of images: an array that is one image has one."""
+        return replace(self, shape=(1, *self.shape)) if layout.one_image else self
 
 
 def _members(path: Path) -> dict[str, _Header]:
@@ -312,9 +250,9 @@ def _read_header(file: Any) -> _Header | None:
     return _Header(shape, dtype, fortran and len(shape) > 1)
 
 
-def _image_member(path: Path, members: dict[str, _Header]) -> str:
+def _image_member(path: Path, members: dict[str, _Header], reading: Reading) -> str:
     named = [name for name in ("imgs", "images") if name in members]
-    suitable = [name for name, header in members.items() if not _problem(header.shape, header.dtype)]
+    suitable = [name for name, header in members.items() if _suits(header, reading)]
     choice = named[:1] or suitable
     if len(choice) != 1:
         got = ", ".join(
@@ -325,6 +263,14 @@ def _image_member(path: Path, members: dict[str, _Header]) -> str:
             f"[image height width (channel)] in C order, got {got or 'no array'}. Rename the key."
         )
     return choice[0]
+
+
+def _suits(header: _Header, reading: Reading) -> bool:
+    try:
+        reading.layout(header.shape, header.dtype, "")
+    except DataError:
+        return False
+    return True
 
 
 def _read_rows(

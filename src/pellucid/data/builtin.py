@@ -74,7 +74,7 @@ def open_builtin(
         fingerprint=hashlib.sha256(rule.encode()).hexdigest(),
         skipped=(),
         fetch=partial(_draw, name, chosen, size),
-        origin={"source": name, "skip": skip, "limit": limit},
+        origin={"source": name, "skip": skip, "limit": limit, "axes": None},
     )
 
 

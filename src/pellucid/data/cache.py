@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from pellucid.data.brightness import brightness_notes
 from pellucid.data.copies import find_copies
 from pellucid.data.images import Preprocessing, printable
 from pellucid.data.pixel_file import PixelFile
@@ -32,7 +33,7 @@ from pellucid.errors import DataError
 from pellucid.storage.regular import read_regular
 from pellucid.storage.strict_json import parse_json
 
-VERSION = 3
+VERSION = 4
 MAX_INDEX_BYTES = 2**30
 MAX_SKIPPED = 100_000
 RENAMES_OPEN_FILES = os.name != "nt"  # Windows refuses to move a folder of which a file is open
@@ -50,6 +51,7 @@ class Cached:
         skipped: Name and reason of each image that could not be read.
         fingerprint: sha256 of the shape, the pixels and the names, in hexadecimal.
         copies: The rows of images that are copies of an earlier one, and the row of the first.
+        notes: What reading all of it has told, for people.
     """
 
     pixels: PixelFile
@@ -57,6 +59,7 @@ class Cached:
     skipped: tuple[tuple[str, str], ...]
     fingerprint: str
     copies: Mapping[int, int]
+    notes: tuple[str, ...]
 
 
 def cached(
@@ -116,7 +119,8 @@ def _open(place: Path, source: Source, preprocessing: Preprocessing) -> Cached |
         if _checksum(pixels) != index["crc32"]:
             return None
         copies = {int(row): int(first) for row, first in index["copies"]}
-        return Cached(pixels, kept, skipped, str(index["fingerprint"]), copies)
+        notes = tuple(str(note) for note in index["notes"])
+        return Cached(pixels, kept, skipped, str(index["fingerprint"]), copies, notes)
     except (OSError, ValueError, TypeError, KeyError, DataError):
         return None
 
@@ -228,6 +232,7 @@ def _write_index(
         "crc32": _checksum(pixels),
         "fingerprint": _fingerprint(pixels, names),
         "skipped": [list(pair) for pair in skipped],
+        "notes": [*source.said(), *brightness_notes(pixels, source)],
         "copies": list(find_copies(pixels.read, len(pixels)).items()),
         "names": names if not isinstance(source.names, RowNames) else "row numbers of eight digits",
     }

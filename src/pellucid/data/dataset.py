@@ -41,7 +41,8 @@ class Dataset:
         fingerprint: sha256 of pixels and names in hexadecimal, the same for the same images on every machine.
         skipped: Name and reason of each image that could not be read.
         fetch: Images by row: int [row] to uint8 [row height width channel], a copy.
-        origin: What opens it again: `source` (an absolute path or a built-in name), `skip`, `limit`.
+        origin: What opens it again: `source` (an absolute path or a built-in name), `skip`, `limit`,
+            `axes`.
         identity: int64 [image], who is on each image where a table says so, -1 unknown; or None.
         copies: The rows of images that are copies of an earlier one, pixel for pixel, and the row of the
             first; of sets that are drawn nothing is known.

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Shaped, UInt8
 from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
@@ -32,6 +32,7 @@ _MAX_DECODING_BYTES = 480_000_000
 _WEBP_BYTES = 16  # two canvases of its decoder, what they give, and Pillow's own
 _MAX_SIDE = 65_535  # as JPEG has it
 _BAND = 1 << 20  # pixels that are brought into another mode at once
+_LARGEST = 1e30  # of the values that become black and white
 
 RESAMPLING = Image.Resampling.LANCZOS
 REDUCING_GAP = 3.0
@@ -116,13 +117,19 @@ class Preprocessing:
         crop: `center` the largest centered square; `celeba` the face of an aligned CelebA photograph,
             whatever its resolution, and of images of other proportions the largest centered square; `whole`
             the whole image squeezed into a square.
+        window: The values that become black and white; what lies beyond them is black or white as well. None:
+            the ends of the data type, 0 and 1 for floats. A picture of 8 bits is left as it is by a window
+            that reaches beyond 255.
     """
 
     size: int = 64
     channels: int = 3
     crop: Crop = "center"
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.window is not None:
+            object.__setattr__(self, "window", _checked_window(self.window))
         for name, choices in (("size", SIZES), ("channels", (1, 3)), ("crop", get_args(Crop))):
             value = getattr(self, name)
             if isinstance(value, bool) or value not in choices or type(value) is not type(choices[0]):
@@ -130,7 +137,38 @@ class Preprocessing:
                 raise ConfigError(f"{name}: expected one of {expected}, got {value!r}. Choose one of them.")
 
 
-def decode(source: Path | bytes) -> Image.Image:
+def parse_window(text: str) -> tuple[float, float]:
+    """Read `0,4095`: the values that become black and white.
+
+    Raises:
+        ConfigError: If these are not two numbers, the smaller one first.
+    """
+    try:
+        return _checked_window([float(part) for part in text.split(",")])
+    except ValueError as error:
+        raise _no_window(text) from error
+
+
+def _checked_window(window: Any) -> tuple[float, float]:
+    """A window from a config or a command line, as two numbers."""
+    if not isinstance(window, list | tuple) or len(window) != 2:
+        raise _no_window(window)
+    if not all(type(value) in (int, float) and abs(value) <= _LARGEST for value in window):
+        raise _no_window(window)
+    low, high = map(float, window)
+    if not low < high:
+        raise _no_window(window)
+    return low, high
+
+
+def _no_window(got: Any) -> ConfigError:
+    return ConfigError(
+        f"window: expected two numbers, black and white, the smaller one first, got {str(got)[:60]!r}. For "
+        "example 0,4095 for 12 bits."
+    )
+
+
+def decode(source: Path | bytes, window: tuple[float, float] | None = None) -> Image.Image:
     """Read a JPEG, PNG or WEBP picture: upright by its EXIF tag, transparency over white.
 
     Grey, palette, CMYK and 16-bit pictures are understood; of an animation, the first frame.
@@ -139,12 +177,40 @@ def decode(source: Path | bytes) -> Image.Image:
 
     Args:
         source: A file, or the contents of one.
+        window: As in `Preprocessing`.
 
     Returns:
-        A picture in mode `RGB` or `L`.
+        A picture in mode `RGB` or `L`, of 8 bits.
 
     Raises:
         ImageError: If it is no such picture, truncated, damaged or too large.
+    """
+    with _opened(source) as (image, label, step):
+        orientation = _orientation(image)
+        image = _flatten(image, label, window, step)  # from here on, the picture as it was read is gone
+        plain = _upright(image, orientation)
+        plain.info = {}
+        return plain
+
+
+def value_range(source: Path | bytes) -> tuple[float, float, float]:
+    """Find the least and the largest value of a picture's pixels, and the largest that there could be.
+
+    Raises:
+        ImageError: As `decode`.
+    """
+    with _opened(source) as (image, label, step):
+        deep = image.mode.startswith("I;16")
+        pixels = np.asarray(image if deep else _flatten(image, label))
+        unit = 1 if deep else step
+        return float(pixels.min()) * unit, float(pixels.max()) * unit, 255.0 * step
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[tuple[Image.Image, str, int]]:
+    """A picture as Pillow reads it, what to call it, and how many of the file's values are one of 8 bits.
+
+    These are 257 in a PNG of 16 bits, of which Pillow drops the lower 8 in color.
     """
     label = "the image" if isinstance(source, bytes) else printable(source)
     data = _contents(source, label)
@@ -153,28 +219,32 @@ def decode(source: Path | bytes) -> Image.Image:
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_pixels(*image.size, label, _bytes_a_pixel(image))
         _scale_transparent_key(image, data)
+        step = 257 if image.format == "PNG" and data[24] == 16 else 1
         image.load()
-        orientation = _orientation(image)
-        image = _flatten(image, label)  # from here on, the picture as it was read is gone from memory
-        plain = _upright(image, orientation)
-        plain.info = {}
-        return plain
+        yield image, label, step
 
 
 def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "height width channel"]:
     """Crop, resize (antialiased, Lanczos) and convert a picture to what the model sees.
 
     Args:
-        image: Any picture that `decode` could give, or one in another of Pillow's 8-bit modes.
-        preprocessing: Size, channels and crop.
+        image: A picture as Pillow opened it, in one of its 8-bit modes or in 16-bit grey.
+        preprocessing: Size, channels, crop and window.
 
     Raises:
         ImageError: If the picture's mode is not understood, or it cannot be loaded.
     """
-    if type(image) is not Image.Image or image.mode not in ("L", "RGB") or image.info:
+    plain = type(image) is Image.Image and image.mode in ("L", "RGB") and not image.info
+    if not plain or preprocessing.window is not None:
         with _reading("the image"):
             _check_pixels(*image.size, "the image")
-            image = _upright(_flatten(image, "the image"), _orientation(image))
+            flat = _flatten(image, "the image", preprocessing.window)
+            image = _upright(flat, _orientation(image))
+    return fit(image, preprocessing)
+
+
+def fit(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "height width channel"]:
+    """Crop, resize and convert a picture that `decode` gave, with the same window."""
     side = (preprocessing.size, preprocessing.size)
     box = crop_box(*image.size, preprocessing.crop)
     resized = image.resize(side, RESAMPLING, box=box, reducing_gap=REDUCING_GAP)
@@ -185,8 +255,32 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.nda
 def read_image(
     source: Path | bytes, preprocessing: Preprocessing
 ) -> UInt8[np.ndarray, "height width channel"]:
-    """Read a picture the way a model sees it: `decode`, then `preprocess`."""
-    return preprocess(decode(source), preprocessing)
+    """Read a picture the way a model sees it: `decode`, then `fit`."""
+    return fit(decode(source, preprocessing.window), preprocessing)
+
+
+def levels(values: Shaped[np.ndarray, "*shape"], window: tuple[float, float]) -> UInt8[np.ndarray, "*shape"]:
+    """Bring values from black to white to 0 to 255, rounded; what lies beyond is black or white.
+
+    Args:
+        values: Finite numbers.
+        window: Which of them are black and white.
+    """
+    table = None
+    if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
+        table = _levels(np.arange(256**values.dtype.itemsize), window)
+    flat, shown = values.reshape(-1), np.empty(values.size, np.uint8)
+    for at in range(0, flat.size, _BAND):
+        some = flat[at : at + _BAND]
+        shown[at : at + _BAND] = _levels(some, window) if table is None else table[some]
+    return shown.reshape(values.shape)
+
+
+def _levels(values: Shaped[np.ndarray, " value"], window: tuple[float, float]) -> UInt8[np.ndarray, " value"]:
+    low, high = window
+    shares = ((values.astype(np.float64) - low) / (high - low)).clip(0, 1)
+    shown: UInt8[np.ndarray, " value"] = np.rint(shares * 255).astype(np.uint8)
+    return shown
 
 
 def to_float(
@@ -201,8 +295,8 @@ def to_pixels(
     images: Float[Tensor, "batch channel height width"],
 ) -> UInt8[np.ndarray, "batch height width channel"]:
     """Numbers as pixels: clamped to [0, 1], rounded to the nearest of 256 levels, nan as black."""
-    levels = torch.nan_to_num(images.detach().to("cpu", torch.float32)).clamp(0, 1).mul(255).round()
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    shown = torch.nan_to_num(images.detach().to("cpu", torch.float32)).clamp(0, 1).mul(255).round()
+    return shown.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _contents(source: Path | bytes, label: str) -> bytes:
@@ -308,11 +402,18 @@ def _scale_transparent_key(image: Image.Image, data: bytes) -> None:
     image.info["transparency"] = tuple(scaled)
 
 
-def _flatten(image: Image.Image, label: str) -> Image.Image:
-    """Opaque, 8-bit grey or RGB; a large picture band by band, so that few pixels are there twice."""
+def _flatten(
+    image: Image.Image, label: str, window: tuple[float, float] | None = None, step: int = 1
+) -> Image.Image:
+    """Opaque, 8-bit grey or RGB, between the values of a window, of which `step` are one of 8 bits.
+
+    A large picture is brought to that band by band, so that few pixels are there twice.
+    """
     image.load()
     mode, key = image.mode, image.info.get("transparency")
-    if mode in ("L", "RGB") and key is None:
+    if window is not None and step == 1 and window[1] > 255 and not mode.startswith("I;16"):
+        window = None
+    if mode in ("L", "RGB") and key is None and window is None:
         return image
     if mode not in _PLAIN and not mode.startswith("I;16"):
         raise ImageError(
@@ -321,12 +422,12 @@ def _flatten(image: Image.Image, label: str) -> Image.Image:
         )
     width, height = image.size
     if width * height <= _BAND:
-        return _flat(image, key)
+        return _flat(image, key, window, step)
     plain = Image.new(_PLAIN.get(mode, "L"), image.size)
     lines = max(1, _BAND // width)
     for left, top in product(range(0, width, _BAND), range(0, height, lines)):
         band = image.crop((left, top, min(left + _BAND, width), min(top + lines, height)))
-        plain.paste(_flat(band, key), (left, top))
+        plain.paste(_flat(band, key, window, step), (left, top))
     return plain
 
 
@@ -337,13 +438,21 @@ _PLAIN = {
 """What the modes of Pillow become; those of 16 bits become grey."""
 
 
-def _flat(image: Image.Image, key: Any) -> Image.Image:
+def _flat(image: Image.Image, key: Any, window: tuple[float, float] | None, step: int) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return _from_16_bits(image, key, window or (0, 65_535))
+    plain = _opaque(image, key)
+    if window is None:
+        return plain
+    table = _levels(np.arange(256) * step, window).tolist()
+    return plain.point(table * len(plain.getbands()))
+
+
+def _opaque(image: Image.Image, key: Any) -> Image.Image:
     mode = image.mode
     if mode in ("1", "L", "RGB"):
         plain = image.convert("L") if mode == "1" else image
         return plain if key is None else _key_to_white(plain, key)
-    if mode.startswith("I;16"):
-        return _from_16_bits(image, key)
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or (mode == "P" and key is not None):
         return _over_white(image.convert("LA" if mode in ("LA", "La") else "RGBA"))
     return image.convert("RGB")
@@ -369,12 +478,12 @@ def _key_to_white(image: Image.Image, key: Any) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _from_16_bits(image: Image.Image, key: Any) -> Image.Image:
-    pixels = np.asarray(image).astype(np.uint32)
-    levels = ((pixels + 128) // 257).astype(np.uint8)
+def _from_16_bits(image: Image.Image, key: Any, window: tuple[float, float]) -> Image.Image:
+    pixels = np.asarray(image)
+    shown = levels(pixels, window)
     if key is not None:
-        levels[pixels == key] = 255
-    return Image.fromarray(levels)
+        shown[pixels == key] = 255
+    return Image.fromarray(shown)
 
 
 def _over_white(image: Image.Image) -> Image.Image:

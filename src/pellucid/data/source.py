@@ -34,6 +34,9 @@ class Source:
         channels: 1 or 3, what the images have by nature.
         crop: What suits the images.
         notes: What a person should know of what is read, one sentence or two each.
+        said: The same for what only reading all of it tells: slow, so it is asked for once and kept.
+        value_range: The least and the largest value of an array's images before they become pixels; of
+            encoded pictures None.
     """
 
     kind: str
@@ -46,6 +49,8 @@ class Source:
     channels: int = 3
     crop: Crop = "center"
     notes: tuple[str, ...] = ()
+    said: Callable[[], tuple[str, ...]] = tuple
+    value_range: Callable[[], tuple[float, float]] | None = None
 
 
 class RowNames(Sequence[str]):

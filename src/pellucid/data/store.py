@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from pellucid.data.array_pixels import Reading
+from pellucid.data.axes import Axes, check_axes
 from pellucid.data.builtin import BUILTIN, open_builtin
 from pellucid.data.cache import Cached, Progress, cached
 from pellucid.data.copies import copies_note, keep_together
@@ -26,6 +28,8 @@ def open_dataset(
     size: int = 64,
     channels: int | None = None,
     crop: Crop | None = None,
+    window: tuple[float, float] | None = None,
+    axes: Axes | None = None,
     skip: int = 0,
     limit: int | None = None,
     cache: Path | None = None,
@@ -47,6 +51,8 @@ def open_dataset(
         size: Side of the square images: 32, 64, 128 or 256.
         channels: 1 or 3; None takes what the data are.
         crop: None takes `celeba` for a CelebA folder, else `center`.
+        window: The values that become black and white, see `Preprocessing`.
+        axes: What the axes of an array are, such as `NHWC`; None if their lengths tell.
         skip: Images to leave out at the start, in the order of the sorted names.
         limit: Images to take at most, after those.
         cache: The folder for caches; None takes $PELLUCID_CACHE, else ~/.cache/pellucid.
@@ -65,15 +71,21 @@ def open_dataset(
             raise ConfigError(
                 f"{data}: both a built-in set and a folder here. Write ./{data} for the folder."
             )
+        if window is not None or axes is not None:
+            raise ConfigError(
+                f"{data}: is drawn, so there is no window and there are no axes. Leave them out."
+            )
         return open_builtin(str(data), size=size, channels=channels, crop=crop, skip=skip, limit=limit)
-    preprocessing = Preprocessing(size, 3 if channels is None else channels, crop or "center")
-    source = find_source(expanded(data), skip=skip, limit=limit)
+    preprocessing = Preprocessing(size, 3 if channels is None else channels, crop or "center", window)
+    reading = Reading(check_axes(axes), preprocessing.window)
+    source = find_source(expanded(data), skip=skip, limit=limit, reading=reading)
     preprocessing = replace(preprocessing, channels=channels or source.channels, crop=crop or source.crop)
     stored = cached(source, preprocessing, root=cache or cache_folder(), workers=workers, progress=progress)
     origin: dict[str, str | int | None] = {
         "source": str(expanded(data).resolve()),
         "skip": skip,
         "limit": limit,
+        "axes": axes,
     }
     return _dataset(source, stored, preprocessing, origin)
 
@@ -82,6 +94,7 @@ def open_prepared(
     data: str,
     preprocessing: Preprocessing,
     *,
+    axes: Axes | None = None,
     skip: int = 0,
     limit: int | None = None,
     progress: Progress | None = None,
@@ -104,7 +117,9 @@ def open_prepared(
         data,
         size=preprocessing.size,
         channels=preprocessing.channels,
-        crop=None if data in BUILTIN else preprocessing.crop,  # drawn at their size, so never cropped
+        crop=None if drawn else preprocessing.crop,
+        window=None if drawn else preprocessing.window,
+        axes=axes,
         skip=skip,
         limit=limit,
         progress=progress,
@@ -124,7 +139,7 @@ def _dataset(
     keep_together(split, stored.copies)
     if known.partition is not None:
         _adopt(split, known.partition[kept])
-    notes = source.notes + known.notes
+    notes = source.notes + known.notes + stored.notes
     if stored.copies:
         notes += (copies_note(names, stored.copies, split),)
     skipped = f", {len(stored.skipped):,} unreadable left out" if stored.skipped else ""

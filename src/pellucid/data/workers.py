@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pellucid.data.crew import Crew, workers_for
-from pellucid.data.images import Preprocessing, preprocess, printable, read_image
+from pellucid.data.images import Preprocessing, fit, printable, read_image
 from pellucid.data.source import Item, Source
 from pellucid.errors import ImageError
 
@@ -64,7 +64,7 @@ def _fitted(
     if pixels.shape == (side, side, channels):  # no crop takes less than all of a square
         return pixels
     grey = pixels.shape[2] == 1
-    return preprocess(Image.fromarray(pixels[:, :, 0] if grey else pixels), preprocessing)
+    return fit(Image.fromarray(pixels[:, :, 0] if grey else pixels), preprocessing)
 
 
 def one_by_one(items: Iterable[Item], preprocessing: Preprocessing) -> Iterator[Outcome]:

@@ -94,12 +94,12 @@ def check_prepared(model: Model, dataset: Dataset) -> None:
         DataError: If they are not.
     """
     trained, opened = model.config.preprocessing, dataset.preprocessing
-    if dataset.kind in BUILTIN:  # drawn at their size, so never cropped
-        opened = replace(opened, crop=trained.crop)
+    if dataset.kind in BUILTIN:  # drawn at their size and from black to white: neither cropped nor windowed
+        opened = replace(opened, crop=trained.crop, window=trained.window)
     if opened != trained:
         raise DataError(
             f"expected images prepared as in training, {trained}, got {opened}. "
-            "Open the data with the model's size, channels and crop."
+            "Open the data with the model's size, channels, crop and window."
         )
 
 

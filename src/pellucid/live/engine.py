@@ -27,6 +27,7 @@ from pellucid.data.images import (
     Preprocessing,
     crop_box,
     decode,
+    fit,
     preprocess,
     printable,
     to_float,
@@ -210,10 +211,10 @@ class Engine:
         Raises:
             ImageError: If it is no picture, damaged or too large.
         """
-        image = decode(content)
         pre = self.model.config.preprocessing
+        image = decode(content, pre.window)
         number, self._next = self._next, self._next + 1
-        self._pictures[number] = preprocess(image, pre)
+        self._pictures[number] = fit(image, pre)
         opened = [known for known in self._pictures if known >= len(self.shelf_names)]
         for old in opened[:-_KEPT]:
             del self._pictures[old]

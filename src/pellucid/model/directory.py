@@ -21,7 +21,7 @@ from pellucid.model.vae import VAE
 from pellucid.storage.regular import open_regular, read_regular
 
 FORMAT = "pellucid-model"
-VERSION = 1
+VERSION = 2
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 _HEADER_BYTES = 1 << 20
@@ -141,10 +141,13 @@ def read_config(directory: Path) -> tuple[ModelConfig, list[str]]:
     hashes = _take(content, "weights_sha256", list, path)
     if content:
         raise RunError(f"{path}: unknown keys {', '.join(sorted(content))}. Update Pellucid to read it.")
+    seen = sections["preprocessing"]
+    if isinstance(seen.get("window"), list):
+        seen["window"] = tuple(seen["window"])
     try:
         config = ModelConfig(
             Architecture(**sections["architecture"]),
-            Preprocessing(**sections["preprocessing"]),
+            Preprocessing(**seen),
             sections["data"],
             sections["training"],
         )

@@ -88,7 +88,10 @@ def preprocessing_record(pre: Preprocessing) -> dict[str, Any]:
     """Write down all that another program needs to make the same pixels of an image, in JSON's types."""
     return {
         "read": "the first image of a file, upright by its EXIF tag, over white where it is transparent",
-        "levels": "8 bits a channel; of 16-bit grey (value + 128) // 257",
+        "levels": "8 bits a channel, round(255 (value - black) / (white - black)), from 0 to 255: of 16-bit "
+        "grey by `window`, or 0 and 65535; of others by `window` if white is at most 255 or the file has 16 "
+        "bits, of which the upper 8 count, times 257; else as they are",
+        "window": None if pre.window is None else list(pre.window),
         "crop": {"name": pre.crop, **asdict(CROPS[pre.crop])},
         "resize": {"filter": RESAMPLING.name.lower(), "antialias": True, "reducing_gap": REDUCING_GAP},
         "grey": "after resizing: (19595 red + 38470 green + 7471 blue + 32768) // 65536",

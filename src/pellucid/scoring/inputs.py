@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pellucid.data.axes import Axes
 from pellucid.data.builtin import BUILTIN
+from pellucid.data.dataset import Dataset
 from pellucid.data.images import Preprocessing, printable
 from pellucid.data.listing import ARRAYS, SHARDS, TABLES, Kind, kind_of, list_folder
 from pellucid.data.parquet import inspect
@@ -38,11 +40,13 @@ class Inputs:
         parts: In the order of the results.
         digest: sha256 of all that tells these inputs from others: every part, sizes and times of files.
         limit: After how many pictures the results end; None for no end.
+        notes: What a person should know of how arrays were read.
     """
 
     parts: tuple[Part, ...]
     digest: str
     limit: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int | None:
@@ -60,6 +64,7 @@ def find_inputs(
     images: Sequence[str],
     preprocessing: Preprocessing,
     *,
+    axes: Axes | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Inputs:
@@ -70,19 +75,29 @@ def find_inputs(
             folders, shards and tables also as URLs that fsspec opens, with `*`. What stands twice is
             taken once.
         preprocessing: That arrays and built-in sets are prepared by.
+        axes: What the axes of all arrays are, such as `NHWC`; None if their lengths tell.
         limit: Take no more than this many pictures in all, the first ones.
         progress: Called with the number of images done and of all, while an array is prepared.
 
     Raises:
         DataError: If there are no pictures, something named is not there, or something is malformed.
-        ConfigError: If `limit` is below 1.
+        ConfigError: If `limit` is below 1, or there are `axes` but no arrays.
         MissingExtraError: If a package is missing.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit: expected 1 or more, got {limit}. Raise it.")
-    parts, states, single = list[Part](), list[Any](), list[str]()
+    if axes is not None and not any(image.lower().endswith(ARRAYS) for image in images):
+        raise ConfigError("--axes is for .npy and .npz files, and none is named. Leave it out.")
+    parts, states, single, notes = list[Part](), list[Any](), list[str](), list[str]()
     for image in dict.fromkeys(images):
-        found = _remote(image) if is_url(image) else _local(image, preprocessing, limit, progress)
+        if image in BUILTIN or (image.lower().endswith(ARRAYS) and not is_url(image)):
+            layout = None if image in BUILTIN else axes
+            dataset = open_prepared(image, preprocessing, axes=layout, progress=progress, limit=limit)
+            parts += _rows(image, dataset, layout, limit)
+            states.append(dataset.skipped)
+            notes += dataset.notes
+            continue
+        found = _remote(image) if is_url(image) else _local(image)
         if found is None:
             single.append(image)
             continue
@@ -94,7 +109,7 @@ def find_inputs(
     if not parts:
         raise DataError("expected at least 1 picture, got none. Name files or a folder.")
     states.append([(image, *_state(Path(image))) for image in alone])
-    return Inputs(tuple(parts), _digest(parts, [*states, limit]), limit)
+    return Inputs(tuple(parts), _digest(parts, [*states, limit]), limit, tuple(notes))
 
 
 def _within(parts: Sequence[Part], limit: int | None) -> list[Part]:
@@ -127,15 +142,9 @@ def _digest(parts: Sequence[Part], states: Sequence[Any]) -> str:
 _Found = tuple[list[Part], Any]
 
 
-def _local(
-    image: str, preprocessing: Preprocessing, limit: int | None, progress: Progress | None
-) -> _Found | None:
-    """What a path or a name means; None if it is to be read as a single picture."""
+def _local(image: str) -> _Found | None:
+    """What a path means; None if it is to be read as a single picture."""
     path, name = Path(image), image.lower()
-    if image in BUILTIN or name.endswith(ARRAYS):
-        dataset = open_prepared(image, preprocessing, progress=progress, limit=limit)
-        count = len(dataset) + len(dataset.skipped)
-        return _rows(image, count, limit, dataset.fingerprint), dataset.skipped
     if path.is_dir():
         return _folder(image)
     if not _exists(path):
@@ -279,7 +288,8 @@ def _table(place: str) -> list[Part]:
     return parts
 
 
-def _rows(image: str, count: int, limit: int | None, fingerprint: str) -> list[Part]:
+def _rows(image: str, dataset: Dataset, axes: Axes | None, limit: int | None) -> list[Part]:
+    count = len(dataset) + len(dataset.skipped)
     return [
         Part(
             "rows",
@@ -288,7 +298,8 @@ def _rows(image: str, count: int, limit: int | None, fingerprint: str) -> list[P
             start=start,
             stop=min(start + PART, count),
             limit=limit,
-            fingerprint=fingerprint,
+            axes=axes,
+            fingerprint=dataset.fingerprint,
         )
         for start in range(0, count, PART)
     ]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pellucid.data.axes import Axes
 from pellucid.data.dataset import Dataset
 from pellucid.data.images import HEAD, MAX_BYTES, Preprocessing, printable
 from pellucid.data.listing import kind_of, problem_of
@@ -45,6 +46,7 @@ class Part:
         start: First row; of a shard 0.
         stop: After the last row; of a shard, after how many pictures to end.
         limit: After how many rows the data set ends that rows are taken from; None for no end.
+        axes: What the axes of the array are; None if their lengths tell.
         fingerprint: Of the data set that rows are taken from: whoever opens it must find the same one.
     """
 
@@ -56,6 +58,7 @@ class Part:
     start: int = 0
     stop: int = 0
     limit: int | None = None
+    axes: Axes | None = None
     fingerprint: str = ""
 
     @property
@@ -236,7 +239,7 @@ def _table(part: Part) -> Iterator[Named]:
 
 
 def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outcome]]:
-    dataset = _opened(part.place, preprocessing, part.limit)
+    dataset = _opened(part.place, preprocessing, part.axes, part.limit)
     if dataset.fingerprint != part.fingerprint:
         raise DataError(
             f"{printable(part.place)}: expected the images that were there at the start, but they have "
@@ -255,5 +258,5 @@ def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outco
 
 
 @lru_cache(maxsize=4)
-def _opened(place: str, preprocessing: Preprocessing, limit: int | None) -> Dataset:
-    return open_prepared(place, preprocessing, limit=limit)
+def _opened(place: str, preprocessing: Preprocessing, axes: Axes | None, limit: int | None) -> Dataset:
+    return open_prepared(place, preprocessing, axes=axes, limit=limit)

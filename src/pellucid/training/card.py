@@ -12,6 +12,7 @@ CARD = "README.md"
 def write_card(run: Path, config: ModelConfig) -> None:
     """Write what the model is, what it was trained on and how to use it."""
     built, data, training = config.architecture, config.data, config.training
+    window = config.preprocessing.window
     losses = " + ".join(f"{weight:g} x {name}" for name, weight in training["objective"]["losses"].items())
     objective = training["objective"]
     weights = "".join(
@@ -30,6 +31,7 @@ A variational autoencoder that describes an image of {built.size} x {built.size}
 | reconstruction | {losses} |
 | networks | {built.preset} |
 | crop | {config.preprocessing.crop} |
+| black and white | {"the ends of the data type" if window is None else f"{window[0]:g} and {window[1]:g}"} |
 | training | {training["steps_taken"]} steps of {training["batch_size"]} images, \
 {training["minutes_taken"]} minutes, seed {training["seed"]} |
 | made by | pellucid {training["pellucid"]}, torch {training["torch"]} |

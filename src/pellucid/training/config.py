@@ -100,7 +100,7 @@ def settings_of(
     config: TrainingConfig, architecture: Architecture, dataset: Dataset, precision: torch.dtype
 ) -> dict[str, Any]:
     """Everything that decides the weights, as JSON: config.json records it, a resumed run repeats it."""
-    settings = asdict(config)
+    settings, pre = asdict(config), dataset.preprocessing
     for watching_only in ("log_every", "checkpoint_minutes", "validations"):
         settings.pop(watching_only)
     return {
@@ -108,7 +108,7 @@ def settings_of(
         "objective": {**settings["objective"], "losses": dict(config.objective.losses)},
         "precision": str(precision).removeprefix("torch."),
         "architecture": asdict(architecture),
-        "preprocessing": asdict(dataset.preprocessing),
+        "preprocessing": {**asdict(pre), "window": None if pre.window is None else list(pre.window)},
         "data": dataset.fingerprint,
     }
 
