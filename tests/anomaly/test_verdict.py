@@ -205,6 +205,9 @@ def test_with_normal_images_alone_small_losses_are_never_a_poor_reconstruction()
     middling = [part(column, 0.01, 0.4, -2.0) for column in ("mse", "mae", "ssim")]
     told = judged(*middling, probability=None).sentence
     assert "the reconstruction is unusual, though no loss is by itself (mse 0.01, usual)" in told
+    other = [*middling, part("cosine", 0.01, 0.99, -1.0)]
+    assert "the reconstruction is unusual (mse 0.01, usual)" in judged(*other, probability=None).sentence
+    assert "the reconstruction is unusual, though no loss is by itself" in judged(*middling).sentence
     plain = judged(*middling, part("gradient", 0.0, 0.0, -4.0, "busyness"), probability=None).sentence
     assert (
         "for so plain an image (busyness 0, lower than in all normal images) the reconstruction is unusual"

@@ -73,6 +73,26 @@ def test_the_figure_says_what_the_explanation_says(explanation: Explanation) -> 
     assert len(encode(figure, "png")) > 20_000
 
 
+def test_the_figure_says_when_little_would_turn_the_verdict_and_what_makes_it_doubtful(
+    explanation: Explanation,
+) -> None:
+    near = replace(
+        explanation,
+        threshold_probability=0.03,
+        known=True,
+        cautions=(
+            "the model has been trained on only 2,944 images in 46 steps",
+            "only 1 of 32 latents is active",
+            "without any network, PCA + texture tells these images apart as well",
+        ),
+    )
+    words = [text.get_text() for text in explanation_figure(near).texts]
+    assert "borderline" in words
+    assert "PCA + texture tells these images apart as well." in " ".join(words)
+    assert "at the threshold 3 %" in " ".join(words)
+    assert "borderline" not in [text.get_text() for text in explanation_figure(explanation).texts]
+
+
 def test_without_probability_neighbours_or_a_change_the_figure_still_stands(explanation: Explanation) -> None:
     bare = replace(explanation, probability=None, neighbours=(), counterfactual=None)
     words = " ".join(text.get_text() for text in explanation_figure(bare).texts)
@@ -98,7 +118,7 @@ def test_a_change_is_called_smallest_only_where_it_is(explanation: Explanation) 
     found = replace(explanation.counterfactual, smallest=False)
     one_class = replace(explanation, verdict="normal", probability=None, counterfactual=found)
     words = " ".join(text.get_text() for text in explanation_figure(one_class).texts)
-    assert "the smallest change of latents that was found, decoded" in words
+    assert "the smallest change found, decoded" in words
     none = replace(one_class, counterfactual=None)
     assert "was found to turn it" in " ".join(text.get_text() for text in explanation_figure(none).texts)
 

@@ -254,8 +254,8 @@ def _picture_reason(judged: Verdict) -> str:
         how = "as usual" if abs(judged.reconstruction_part) < 1 else _quality(poor, one_class)
         return f"for so {_amount(odd)} an image ({unusual}) the reconstruction is {how} ({measured})"
     measured = f"{telling.label} {telling.value:z.2g}, {telling.rank}"
-    if one_class and poor and not _extreme(telling):
-        how = "as usual" if judged.reconstruction_part > -1 else "unusual, though no loss is by itself"
+    if not _extreme(telling) and judged.reconstruction_part <= -1:  # together they speak against the image
+        how = "unusual" + ("" if any(map(_extreme, losses)) else ", though no loss is by itself")
     elif one_class and poor and telling.quantile < 0.5:
         how = "unusually good"
     else:

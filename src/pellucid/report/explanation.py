@@ -63,7 +63,7 @@ def explanation_figure(explanation: Explanation, *, ink: Ink = LIGHT) -> Figure:
     verdict.
     """
     text = re.sub(r"(?<!\S)-(?=\d)", "−", explanation.sentence)
-    sentence = lines(text, 9.5, (_WIDTH - 2 * _PAD) / _DPI, 4)
+    sentence = lines(text, 9.5, (_WIDTH - 2 * _PAD) / _DPI, 6)
     pictures = 260 + 42 * len(sentence)
     lower = pictures + _CELL + 136
     steps = bars(explanation)
@@ -81,7 +81,7 @@ def _head(sheet: Sheet, explanation: Explanation, sentence: Sequence[str]) -> No
     color = sheet.ink.second if explanation.verdict == "anomalous" else sheet.ink.strong
     sheet.text(explanation.verdict.capitalize(), _PAD, 98, 22, color=color, bold=True, va="baseline")
     if explanation.borderline:
-        sheet.text("borderline", _PAD, 40, 8, color=color, va="baseline")
+        sheet.text("borderline", _PAD, 28, 8, color=color, va="baseline")
     sheet.text(
         cut(explanation.name, 7.5, 2.2, keep_end=True), _PAD, 120, 7.5, color=sheet.ink.muted, va="top"
     )
@@ -176,7 +176,9 @@ def _counterfactual(sheet: Sheet, explanation: Explanation, top: int) -> None:
         for row, line in enumerate(_no_change(explanation)):
             sheet.text(line, _RIGHT, top + 44 + 30 * row, 7.5, color=muted, va="top")
         return
-    note = f"the smallest change of latents{', decoded' if change.smallest else ' that was found, decoded'}"
+    note = (
+        "the smallest change of latents, decoded" if change.smallest else "the smallest change found, decoded"
+    )
     sheet.text(note, _RIGHT, top + 40, 7, color=muted, va="top")
     side, gap = 2 * _NEAR, 3 * _NEAR_GAP
     pair = np.stack([fitted(image, side)[0] for image in (explanation.reconstruction, change.image)])
