@@ -107,6 +107,11 @@ class ImageArray:
     def _items(self, block: Shaped[np.ndarray, "row height width channel"]) -> list[Item]:
         if self.dtype == np.bool_:
             block = (block != 0).view(np.uint8)
+        binary = block.dtype == np.uint8 and self.window == (0, 1)
+        if binary:  # in place: one image may be 150 MB
+            np.minimum(block, 1, out=block)
+            block *= np.uint8(255)
+            return list(np.ascontiguousarray(block))
         if self.dtype.kind != "f":
             same = block.dtype == np.uint8 and self.window == (0, 255)
             return list(np.ascontiguousarray(block) if same else levels(block, self.window))

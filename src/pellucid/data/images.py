@@ -185,9 +185,12 @@ def decode(source: Path | bytes, window: tuple[float, float] | None = None) -> I
     Raises:
         ImageError: If it is no such picture, truncated, damaged or too large.
     """
-    with _opened(source) as (image, label, step):
+    label, data = _contents(source)
+    with _reading(label, data):
+        image, step = _opened(data, label)
         orientation = _orientation(image)
-        image = _flatten(image, label, window, step)  # from here on, the picture as it was read is gone
+        # From here on, the picture as it was read is gone from memory: nothing else may hold it.
+        image = _flatten(image, label, window, step)
         plain = _upright(image, orientation)
         plain.info = {}
         return plain
@@ -199,29 +202,26 @@ def value_range(source: Path | bytes) -> tuple[float, float, float]:
     Raises:
         ImageError: As `decode`.
     """
-    with _opened(source) as (image, label, step):
+    label, data = _contents(source)
+    with _reading(label, data):
+        image, step = _opened(data, label)
         deep = image.mode.startswith("I;16")
         pixels = np.asarray(image if deep else _flatten(image, label))
         unit = 1 if deep else step
         return float(pixels.min()) * unit, float(pixels.max()) * unit, 255.0 * step
 
 
-@contextmanager
-def _opened(source: Path | bytes) -> Iterator[tuple[Image.Image, str, int]]:
-    """A picture as Pillow reads it, what to call it, and how many of the file's values are one of 8 bits.
+def _opened(data: bytes, label: str) -> tuple[Image.Image, int]:
+    """A picture as Pillow reads it, and how many of the file's values are one of 8 bits.
 
     These are 257 in a PNG of 16 bits, of which Pillow drops the lower 8 in color.
     """
-    label = "the image" if isinstance(source, bytes) else printable(source)
-    data = _contents(source, label)
     _check_webp(data, label)
-    with _reading(label, data):
-        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check_pixels(*image.size, label, _bytes_a_pixel(image))
-        _scale_transparent_key(image, data)
-        step = 257 if image.format == "PNG" and data[24] == 16 else 1
-        image.load()
-        yield image, label, step
+    image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _check_pixels(*image.size, label, _bytes_a_pixel(image))
+    _scale_transparent_key(image, data)
+    image.load()
+    return image, 257 if image.format == "PNG" and data[24] == 16 else 1
 
 
 def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndarray, "height width channel"]:
@@ -299,7 +299,9 @@ def to_pixels(
     return shown.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _contents(source: Path | bytes, label: str) -> bytes:
+def _contents(source: Path | bytes) -> tuple[str, bytes]:
+    """What to call a picture, and its bytes."""
+    label = "the image" if isinstance(source, bytes) else printable(source)
     if isinstance(source, bytes):
         data = source[: MAX_BYTES + 1]
     else:
@@ -312,7 +314,7 @@ def _contents(source: Path | bytes, label: str) -> bytes:
         raise ImageError(f"{label}: expected at most {limit} MB, got more. Save it smaller.")
     if not data:
         raise ImageError(f"{label}: expected a picture, got an empty file. Copy it again.")
-    return data
+    return label, data
 
 
 @contextmanager
