@@ -133,6 +133,18 @@ def test_pictures_and_shards_come_over_http(server: str, contents: list[bytes]) 
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["photos/0/0002.jpg", "shard.tar", "pictures.parquet"])
+def test_a_signed_address_is_read_and_its_signature_is_in_no_name(server: str, name: str) -> None:
+    query = "?X-Amz-Expires=60&X-Amz-Signature=secret/0123"
+    found = find_inputs([f"{server}/{name}{query}"], PREPROCESSING)
+    (part,) = found.parts
+    rows = list(read(part))
+    assert len(rows) == (1 if name.endswith("jpg") else 150)
+    assert isinstance(rows[0][1], bytes)
+    assert not [row for row, _ in rows if "secret" in row or not row.startswith(f"{server}/{name}")]
+
+
+@pytest.mark.filterwarnings("default")
 def test_an_address_that_does_not_answer_is_one_line(server: str) -> None:
     with pytest.raises(DataError, match="cannot be listed"):
         find_inputs([f"{server}/nothing.tar"], PREPROCESSING)
