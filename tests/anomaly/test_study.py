@@ -74,3 +74,10 @@ def test_an_image_is_judged_by_detectors_that_have_not_seen_its_group() -> None:
     honest = study(copies, normal, latents, groups=groups, splits=2)
     assert cheating.found > 0.95
     assert honest.found < 0.8
+
+
+def test_with_two_groups_of_each_kind_no_image_can_be_judged_unseen(features: Features) -> None:
+    groups = np.arange(160) % 2 + 2 * NORMAL
+    found = study(features, NORMAL, ["z1"], groups=groups, splits=2)
+    assert (len(found.probability), found.brier) == (0, None)
+    assert json.loads(json.dumps(found.summary()))["brier"] is None

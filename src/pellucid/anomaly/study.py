@@ -33,7 +33,8 @@ class Study:
             `PCA + texture` (if there is a PCA).
             If the detector at hand decides by other columns, it is there as `this detector`.
         diagnosis: Of the six losses, within bins of equally busy images.
-        probability: float64 [image], of being normal, by the detector at hand, fitted on other images.
+        probability: float64 [image], of being normal, by the detector at hand, fitted on other images; of
+            the images that could be judged so.
         normal: bool [image], whether each image is.
         found: Share of the anomalous images that its threshold flags, likewise; None where what is left for
             fitting is too little for what the threshold promises.
@@ -46,6 +47,12 @@ class Study:
     normal: Bool[np.ndarray, " image"]
     found: float | None
     false_alarms: float | None
+
+    @property
+    def brier(self) -> float | None:
+        """Brier score of the probabilities; None where there were too few images to judge any unseen."""
+        errors = self.probability - self.normal
+        return float(np.square(errors).mean()) if len(errors) else None
 
     @property
     def decisive(self) -> Evaluation:
@@ -72,7 +79,7 @@ class Study:
         return {
             "evaluations": [evaluation.summary() for evaluation in self.evaluations],
             "texture": self.diagnosis.summary(),
-            "brier": float(np.square(self.probability - self.normal).mean()),
+            "brier": self.brier,
             "found": self.found,
             "false_alarms": self.false_alarms,
         }

@@ -260,11 +260,12 @@ def _draw(
         "coefficients": coefficients_figure(decisive, labels=labels),
         "coefficients-losses": coefficients_figure(studied.named("six losses")),
         "texture": texture_figure(studied.diagnosis, measure="busyness", labels=labels),
-        "reliability": reliability_figure(studied.probability, studied.normal),
         "extremes": extremes_figure(
             extremes(features, studied.normal, "mse"), features, pictures, model.reconstruct
         ),
     }
+    if len(studied.probability):
+        drawn["reliability"] = reliability_figure(studied.probability, studied.normal)
     paths = [folder / f"{name}.png" for name in drawn]
     for path, figure in zip(paths, drawn.values(), strict=True):
         save_figure(figure, path)
