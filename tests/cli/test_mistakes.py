@@ -239,8 +239,10 @@ def test_a_run_of_a_newer_version_asks_for_an_update(
 ) -> None:
     shutil.copytree(trained, here / "run")
     config = here / "run" / "config.json"
-    write_sealed(config, {**read_sealed(config), "version": 2})
-    assert said("latents", "run").endswith("expected version 1, got 2. Update Pellucid to read it.")
+    content = read_sealed(config)
+    write_sealed(config, {**content, "version": content["version"] + 1})
+    expected = f"expected version {content['version']}, got {content['version'] + 1}"
+    assert said("latents", "run").endswith(f"{expected}. Update Pellucid to read it.")
 
 
 def test_a_run_and_a_file_are_never_written_over(said: Callable[..., str], here: Path, trained: Path) -> None:
