@@ -136,9 +136,10 @@ def test_the_end_of_the_terminal_saves_too_unless_it_is_ignored(
         signal.raise_signal(signal.SIGHUP)
 
     config, before = replace(CONFIG, log_every=1), signal.getsignal(signal.SIGHUP)
-    halted = train(dataset, architecture, config, tmp_path / "a", device="cpu", on_progress=hang_up)
-    assert (halted.finished, halted.steps) == (False, 1)
     try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever these tests were started by
+        halted = train(dataset, architecture, config, tmp_path / "a", device="cpu", on_progress=hang_up)
+        assert (halted.finished, halted.steps) == (False, 1)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
         done = train(dataset, architecture, config, tmp_path / "b", device="cpu", on_progress=hang_up)
     finally:
