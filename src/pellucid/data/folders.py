@@ -82,9 +82,7 @@ def _celeba_tables(root: Path) -> dict[str, Path]:
     for below in ("", "Anno/", "Eval/"):
         with suppress(OSError):
             inside = sorted((root / below).iterdir())
-            tables |= {
-                f"{below}{path.name}": path for path in inside if is_table(path.name) and path.is_file()
-            }
+            tables |= {f"{below}{path.name}": path for path in inside if is_table(path.name)}
     return tables
 
 
