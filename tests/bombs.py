@@ -244,7 +244,7 @@ def npz(**members: tuple[bytes, int]) -> bytes:
 def npz_factors() -> bytes:
     rows = 6_000_000
     table = (array_header((rows, 6), "<i8"), rows * 48)
-    return npz(imgs=(array_header((rows, 1, 1)), rows), latents_values=table, latents_classes=table)
+    return npz(imgs=(array_header((rows, 2, 2)), 4 * rows), latents_values=table, latents_classes=table)
 
 
 def zip_directory() -> bytes:
@@ -343,7 +343,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
         "header is too long",
         lambda: npz(imgs=(b"\x93NUMPY\x02\0" + struct.pack("<I", 600_000_000), 600_000_000)),
     ),
-    "factors.npz": ("expected numbers", npz_factors),
+    "factors.npz": ("expected numbers [6000000 6]", npz_factors),
     "directory.npz": ("expected parts of at most", zip_directory),
     "header.npy": (
         "header is too long",
