@@ -90,6 +90,19 @@ def ended(command: tuple[object, ...], dies: tuple[str, int, int], mark: str, **
     return said
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
+def test_sigterm_ends_a_local_ray_cluster_too(photos: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    table = tmp_path / "table.csv"
+    dies = (STAGES["two parts are scored"][0], 3, signal.SIGTERM)
+    said = ended((*scoring(photos, table, 1), "--engine", "ray"), dies, secrets.token_hex(8))
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv.parts"]
+    kept = sorted(path.name for path in (tmp_path / "table.csv.parts").iterdir())
+    assert len(kept) >= 3
+    assert not [name for name in kept if name.startswith(".")]
+
+
 def with_mark(mark: str) -> list[str]:
     """Command lines of all processes that were started with this mark in their environment."""
     found = []

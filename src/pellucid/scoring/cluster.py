@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -54,6 +56,15 @@ class Worker:
         return {"number": row["number"], "features": packed(self._scorer.score(Part(**record)))}
 
 
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Keep what SIGTERM does: Ray sets handlers of its own, which end the process in other ways."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
 def score_on_ray(
     parts: Mapping[int, Part], recipe: Recipe, workers: int | None
 ) -> Iterator[tuple[int, Features]]:
@@ -84,7 +95,8 @@ def score_on_ray(
         started = not ray.is_initialized()
         if started:  # `local`: not one that some other user of this machine has left an address of
             address = given or "local"
-            ray.init(address, log_to_driver=False, configure_logging=False, include_dashboard=False)
+            with _sigterm_kept():
+                ray.init(address, log_to_driver=False, configure_logging=False, include_dashboard=False)
     try:
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
