@@ -244,7 +244,7 @@ def npz(**members: tuple[bytes, int]) -> bytes:
 def npz_factors() -> bytes:
     rows = 6_000_000
     table = (array_header((rows, 6), "<i8"), rows * 48)
-    return npz(imgs=(array_header((rows, 2, 2)), 4 * rows), latents_values=table, latents_classes=table)
+    return npz(imgs=(array_header((rows, 5, 5)), 25 * rows), latents_values=table, latents_classes=table)
 
 
 def zip_directory() -> bytes:
