@@ -22,6 +22,8 @@ import pytest
 from PIL import Image
 from untrained_run import make_untrained_run
 
+from pellucid.scoring.scorer import scorer_of
+
 Run = Callable[..., int]
 SECONDS = 60
 
@@ -202,6 +204,7 @@ def try_all(
             (here / name).unlink()
             replace(here / name)
         capsys.readouterr()
+        scorer_of.cache_clear()  # each command has a process of its own
         with pytest.MonkeyPatch.context() as patch, at_most(SECONDS):
             patch.chdir(here)
             code = run(*COMMANDS[command])
