@@ -148,5 +148,5 @@ def test_only_the_bytes_of_a_column_are_looked_up() -> None:
     """A column called `image.bytes` beside one of bytes in `image`: which is meant cannot be told."""
     file = io.BytesIO()
     pq.write_table(pa.table({"image": [{"bytes": b"a"}], "image.bytes": [b"b"]}), file)
-    with pytest.raises(DataError, match="Rename it"):
+    with pytest.raises(DataError, match="Call the one that is meant"):
         inspect(file, "it")
