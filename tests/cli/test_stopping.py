@@ -75,6 +75,11 @@ def scoring(photos: Path, table: Path, workers: int) -> tuple[object, ...]:
     return ("features", run, photos, "--out", table, "--workers", workers, "--device", "cpu")
 
 
+def heeds_hanging_up() -> None:
+    """Whatever these tests were started by: nohup has SIGHUP ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def ended(command: tuple[object, ...], dies: tuple[str, int, int], mark: str, **environment: str) -> str:
     """Run a command until it ends itself by a signal, in the nth call of a method; gives what it said."""
     with subprocess.Popen(
@@ -83,6 +88,7 @@ def ended(command: tuple[object, ...], dies: tuple[str, int, int], mark: str, **
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heeds_hanging_up,
     ) as process:
         said = process.communicate(timeout=240)[1]
     assert process.returncode == (-signal.SIGKILL if dies[2] == signal.SIGKILL else 130), said
