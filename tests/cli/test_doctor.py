@@ -12,7 +12,7 @@ Run = Callable[..., int]
 def sound(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if everything had been imported; that it is is tested elsewhere, and takes seconds."""
     monkeypatch.setattr(libraries, "imported", lambda names: dict.fromkeys(names, ""))
-    facts = {"devices": ["cpu"], "precision": "float32", "threads": 1, "vectors": "AVX2"}
+    facts = {"devices": ["cpu"], "precision": "float32", "rates": {}, "threads": 1, "vectors": "AVX2"}
     monkeypatch.setattr(computing, "ask", lambda: facts)
 
 
