@@ -13,7 +13,16 @@ import pellucid
 
 ROOT = Path(__file__).parent.parent
 PAGE = {
-    *("answer.js", "camera.js", "comparison.js", "index.html", "keeping.js", "latents.js", "making.js"),
+    *(
+        "answer.js",
+        "camera.js",
+        "comparison.js",
+        "crop.js",
+        "index.html",
+        "keeping.js",
+        "latents.js",
+        "making.js",
+    ),
     *("page.css", "page.js", "stage.js", "wire.js"),
 }
 KINDS = {".py", ".js", ".html", ".css", ".jinja", ".typed"}
