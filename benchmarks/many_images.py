@@ -24,7 +24,7 @@ from pellucid.data.store import open_dataset
 from pellucid.model.predictor import load
 from pellucid.scoring.inputs import find_inputs
 from pellucid.scoring.part import Part, prepared
-from pellucid.scoring.scorer import Recipe, scorer_of
+from pellucid.scoring.scorer import Recipe, recipe_of, scorer_of
 
 ROUNDS = 5
 TURN = 4_096  # images of each turn
@@ -42,23 +42,23 @@ def draw(folder: Path, count: int) -> None:
             Image.fromarray(pixels).save(below / f"{row:06d}.jpg", quality=90)
 
 
-def decode(run: str, parts: list[Part]) -> int:
-    preprocessing = scorer_of(Recipe(run, "cpu")).model.config.preprocessing
+def decode(recipe: Recipe, parts: list[Part]) -> int:
+    preprocessing = scorer_of(recipe).model.config.preprocessing
     return sum(not isinstance(pixels, str) for part in parts for _, pixels in prepared(part, preprocessing))
 
 
-def score(run: str, parts: list[Part]) -> int:
-    return sum(len(scorer_of(Recipe(run, "cpu")).score(part)) for part in parts)
+def score(recipe: Recipe, parts: list[Part]) -> int:
+    return sum(len(scorer_of(recipe).score(part)) for part in parts)
 
 
-def rates(run: str, parts: list[Part], processes: int) -> None:
+def rates(recipe: Recipe, parts: list[Part], processes: int) -> None:
     with ProcessPoolExecutor(processes) as pool:
         shares = [parts[at::processes] for at in range(processes)]
         found: dict[str, list[float]] = {"decoding alone": [], "scoring": []}
         for turn in range(ROUNDS + 1):  # the first one loads the model and the files
             for name, function in (("decoding alone", decode), ("scoring", score)):
                 began = time.perf_counter()
-                images = sum(pool.map(function, [run] * processes, shares))
+                images = sum(pool.map(function, [recipe] * processes, shares))
                 if turn:
                     found[name].append(images / (time.perf_counter() - began))
     for name, values in found.items():
@@ -134,7 +134,7 @@ def main() -> None:
     parts = list(find_inputs([str(pictures)], preprocessing, limit=TURN).parts)
     processes = os.cpu_count() or 1
     if chosen.only != "whole":
-        rates(chosen.run, parts, processes)
+        rates(recipe_of(chosen.run, "cpu"), parts, processes)
     if chosen.only == "rates":
         return
     found = {

@@ -25,7 +25,7 @@ from pellucid.runtime import features as module
 from pellucid.runtime.conversion import to_onnx
 from pellucid.runtime.features import OnnxFeatures
 from pellucid.runtime.graphs import Graph
-from pellucid.scoring.scorer import Recipe, Scorer
+from pellucid.scoring.scorer import Scorer, recipe_of
 
 
 def noise(model: Model, count: int) -> np.ndarray:
@@ -132,7 +132,7 @@ def test_whatever_a_stranger_puts_into_a_run_changes_nothing(
     file.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "to_onnx", convert)
-        scorer = Scorer(Recipe(str(case.run), "cpu", "onnx"))
+        scorer = Scorer(recipe_of(str(case.run), "cpu", "onnx"))
         values = scorer.score_pictures([(str(row), image) for row, image in enumerate(pixels)]).values
     file.unlink()
     if kept is not None:
@@ -200,4 +200,6 @@ def test_hostile_graphs_are_what_they_claim(tmp_path: Path) -> None:
 
 
 def test_the_device_of_the_model_does_not_matter(case: Case) -> None:
-    assert Scorer(Recipe(str(case.run), "auto", "onnx")).model.device == load(case.run, device="cpu").device
+    assert (
+        Scorer(recipe_of(str(case.run), "auto", "onnx")).model.device == load(case.run, device="cpu").device
+    )

@@ -24,7 +24,7 @@ from pellucid.scoring import part as part_module
 from pellucid.scoring import scorer as scorer_module
 from pellucid.scoring.inputs import find_inputs
 from pellucid.scoring.score import Scoring
-from pellucid.scoring.scorer import Recipe, scorer_of
+from pellucid.scoring.scorer import Recipe, recipe_of, scorer_of
 
 COUNT = 30
 KINDS = ("folder", "shard", "table", "array")
@@ -106,7 +106,7 @@ def begin(
         for name, value in settings.patches.items():
             monkeypatch.setattr(scorer_module, name, value)
         scorer_of.cache_clear()
-        recipe = Recipe(str(runs / settings.run), **{"device": "cpu", **settings.recipe})  # type: ignore[arg-type]
+        recipe = recipe_of(str(runs / settings.run), **{"device": "cpu", **settings.recipe})  # type: ignore[arg-type]
         images = write_images(tmp_path / settings.kind, settings.kind, settings.seed)
         preprocessing = scorer_of(recipe).model.config.preprocessing
         axes = settings.axes if settings.kind == "array" else None
@@ -208,6 +208,6 @@ def same(a: Features, b: Features) -> None:
 
 def test_no_setting_is_forgotten_here() -> None:
     """Whoever adds one says above what a change of it does."""
-    assert {f.name for f in fields(Recipe)} == {"run", "device", "runtime"}
+    assert {f.name for f in fields(Recipe)} == {"run", "device", "runtime", "fingerprint"}
     assert {f.name for f in fields(Preprocessing)} == {"size", "channels", "crop", "window"}
     assert {f.name for f in fields(Scoring)} == {"inputs", "recipe", "engine", "workers", "keep"}

@@ -2,29 +2,33 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sockets import all_loopback, clean_environment, watch
+from untrained_run import make_untrained_run
 
 from pellucid.anomaly.features import Features, joined, measure_images
+from pellucid.anomaly.storage import DETECTOR
 from pellucid.data.crew import Crew
 from pellucid.data.images import Preprocessing
 from pellucid.data.workers import outcome
 from pellucid.errors import ConfigError, DataError, RunError
+from pellucid.latents.names import read_latents, rename, write_latents
 from pellucid.model.predictor import load
 from pellucid.scoring import inputs as inputs_module
 from pellucid.scoring import local
 from pellucid.scoring.inputs import find_inputs
 from pellucid.scoring.score import Scoring
-from pellucid.scoring.scorer import Recipe
+from pellucid.scoring.scorer import recipe_of, scorer_of
 
 PREPROCESSING = Preprocessing(32, 3, "center")
 
@@ -36,7 +40,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def scoring(run: Path, images: Sequence[Path | str], **settings: object) -> Scoring:
     found = find_inputs([str(image) for image in images], PREPROCESSING)
-    return Scoring(found, Recipe(str(run), "cpu"), **settings)  # type: ignore[arg-type]
+    return Scoring(found, recipe_of(str(run), "cpu"), **settings)  # type: ignore[arg-type]
 
 
 def scored(run: Path, images: Sequence[Path | str], **settings: object) -> Features:
@@ -161,7 +165,7 @@ def test_a_picture_that_kills_who_decodes_it_costs_its_own_row(
 
     monkeypatch.setattr(local, "Crew", Dies)
     monkeypatch.setattr(local, "one_by_one", one_by_one)
-    ((number, found),) = local._one_after_another([(9, part)], Recipe(str(scored_run), "cpu"))
+    ((number, found),) = local._one_after_another([(9, part)], recipe_of(str(scored_run), "cpu"))
     assert number == 9
     assert [row for row, problem in enumerate(found.problems) if problem] == [3, 5, 7]
     others = [row for row in range(20) if row != 5]
@@ -205,6 +209,50 @@ def test_parts_of_another_scoring_are_not_mixed_in(scored_run: Path, photos: Pat
     assert (foreign / "thesis.txt").exists()
 
 
+def other_weights(run: Path) -> None:
+    make_untrained_run(run, spread=9)
+
+
+def other_name(run: Path) -> None:
+    write_latents(run, rename(read_latents(run, 6), 0, "light"))
+
+
+def other_detector(run: Path) -> None:
+    (run / DETECTOR).unlink()
+
+
+@pytest.mark.parametrize("change", [other_weights, other_name, other_detector])
+def test_a_run_that_changed_is_scored_as_it_is_now(
+    scored_run: Path, photos: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """In one process, as in a notebook: what was loaded before is not what is there."""
+    run = shutil.copytree(scored_run, tmp_path / "run")
+    images, keep = [photos / "0" / "0001.jpg", photos / "0" / "0002.jpg"], tmp_path / "parts"
+    first = scoring(run, images, workers=0, keep=keep)
+    before = joined(list(first.run()))
+    change(run)
+    with pytest.raises(ConfigError, match="had other run"):
+        list(scoring(run, images, workers=0, keep=keep).run())
+    after = scored(run, images, workers=0)
+    expected = measure_images(load(run, device="cpu"), images).values
+    assert after.values == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert np.allclose(after.values, before.values) == (change is not other_weights)
+    scorer_of.cache_clear()  # as in a worker, or on another machine
+    with pytest.raises(RunError, match="it has changed"):
+        list(Scoring(first.inputs, first.recipe, workers=0).run())
+
+
+def test_an_array_that_changed_is_scored_as_it_is_now(scored_run: Path, tmp_path: Path) -> None:
+    values = []
+    for seed in (0, 1):
+        pixels = np.random.default_rng(seed).integers(0, 256, (3, 32, 32, 3), np.uint8)
+        np.save(tmp_path / "some.npy", pixels)
+        values.append(scored(scored_run, [tmp_path / "some.npy"], workers=0).values)
+        expected = measure_images(load(scored_run, device="cpu"), list(pixels)).values
+        assert values[-1] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert not np.allclose(*values)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_limit_over_shards_means_so_many_in_all(
     scored_run: Path, contents: list[bytes], tmp_path: Path, workers: int
@@ -221,7 +269,7 @@ def test_limit_over_shards_means_so_many_in_all(
     for limit in (3, 4, 10):
         found = find_inputs([str(shards)], PREPROCESSING, limit=limit)
         for keep in (None, tmp_path / f"parts {limit}"):
-            scoring = Scoring(found, Recipe(str(scored_run), "cpu"), workers=workers, keep=keep)
+            scoring = Scoring(found, recipe_of(str(scored_run), "cpu"), workers=workers, keep=keep)
             for _ in range(2 if keep else 1):  # the second time from what is kept
                 first = joined(list(scoring.run()))
                 assert (first.names, first.problems) == (whole.names[:limit], whole.problems[:limit])
@@ -239,13 +287,15 @@ def test_no_picture_at_all_is_an_error_and_leaves_nothing(scored_run: Path, tmp_
     assert not keep.exists()
 
 
-def test_a_run_that_is_missing_is_said_before_anything_is_done(photos: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_missing_is_said_before_anything_is_done(
+    scored_run: Path, photos: Path, tmp_path: Path
+) -> None:
     with pytest.raises(RunError, match="folder of a run"):
         scored(tmp_path / "nothing", [photos], workers=0)
     with pytest.raises(DataError, match="got none"):
         find_inputs([str(tmp_path)], PREPROCESSING)
     with pytest.raises(ConfigError, match="workers"):
-        scoring(tmp_path, [photos], workers=-1)
+        scoring(scored_run, [photos], workers=-1)
 
 
 @pytest.mark.filterwarnings("default")

@@ -35,9 +35,9 @@ def scoring_of(
     """
     from pellucid.scoring.inputs import find_inputs
     from pellucid.scoring.score import Scoring
-    from pellucid.scoring.scorer import Recipe, scorer_of
+    from pellucid.scoring.scorer import recipe_of, scorer_of
 
-    recipe = Recipe(str(run), device, runtime)
+    recipe = recipe_of(str(run), device, runtime)
     scorer = scorer_of(recipe)
     refuse_inside(run, images)
     for place in (table, folder):

@@ -239,12 +239,7 @@ def _table(part: Part) -> Iterator[Named]:
 
 
 def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outcome]]:
-    dataset = _opened(part.place, preprocessing, part.axes, part.limit)
-    if dataset.fingerprint != part.fingerprint:
-        raise DataError(
-            f"{printable(part.place)}: expected the images that were there at the start, but they have "
-            "changed. Leave the file as it is, and begin anew."
-        )
+    dataset = _opened(part.place, preprocessing, part.axes, part.limit, part.fingerprint)
     bad = sorted((int(name), reason) for name, reason in dataset.skipped)
     skipped = dict(bad)
     numbers = [number for number, _ in bad]
@@ -258,5 +253,18 @@ def _rows(part: Part, preprocessing: Preprocessing) -> Iterator[tuple[str, Outco
 
 
 @lru_cache(maxsize=4)
-def _opened(place: str, preprocessing: Preprocessing, axes: Axes | None, limit: int | None) -> Dataset:
-    return open_prepared(place, preprocessing, axes=axes, limit=limit)
+def _opened(
+    place: str, preprocessing: Preprocessing, axes: Axes | None, limit: int | None, fingerprint: str
+) -> Dataset:
+    """Open the data set that has the fingerprint, once for each state of its file.
+
+    Raises:
+        DataError: If the file has changed.
+    """
+    dataset = open_prepared(place, preprocessing, axes=axes, limit=limit)
+    if dataset.fingerprint != fingerprint:
+        raise DataError(
+            f"{printable(place)}: expected the images that were there at the start, but they have "
+            "changed. Leave the file as it is, and begin anew."
+        )
+    return dataset

@@ -13,8 +13,10 @@ from jaxtyping import Float64, UInt8
 from pellucid import __version__
 from pellucid.anomaly.features import Features, columns_of, finite, measured
 from pellucid.data.images import to_float
+from pellucid.data.paths import printable
 from pellucid.data.threads import one_thread
 from pellucid.data.workers import Outcome
+from pellucid.errors import RunError
 from pellucid.model.predictor import load
 from pellucid.runtime.features import OnnxFeatures
 from pellucid.runtime.fingerprint import run_fingerprint
@@ -34,11 +36,22 @@ class Recipe:
         run: The run's folder.
         device: Where PyTorch computes.
         runtime: `torch`, or `onnx` for ONNX Runtime, which computes on the CPU.
+        fingerprint: Of the run that is meant: another one under the same path is refused.
     """
 
     run: str
-    device: str = "auto"
-    runtime: Runtime = "torch"
+    device: str
+    runtime: Runtime
+    fingerprint: str
+
+
+def recipe_of(run: str, device: str = "auto", runtime: Runtime = "torch") -> Recipe:
+    """Build the recipe of a run as it is now.
+
+    Raises:
+        RunError: If the run is missing or damaged.
+    """
+    return Recipe(run, device, runtime, run_fingerprint(load(run, device="cpu")))
 
 
 class Scorer:
@@ -51,13 +64,18 @@ class Scorer:
         recipe: Which run, and how.
 
     Raises:
-        RunError: If the run is missing or damaged.
+        RunError: If the run is missing or damaged, or has changed since the recipe was built.
         ConfigError: If the device is not there.
         MissingExtraError: If ONNX Runtime is wanted and not installed.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         model = load(recipe.run, device="cpu" if recipe.runtime == "onnx" else recipe.device)
+        if run_fingerprint(model) != recipe.fingerprint:
+            raise RunError(
+                f"{printable(recipe.run)}: expected the run that was there at the start, but it has changed. "
+                "Leave the run as it is, and begin anew."
+            )
         self.model = model
         self.columns = columns_of("losses+texture+latents", model.latents)
         self._values: Callable[[UInt8[np.ndarray, ...]], Float64[np.ndarray, "image column"]]
@@ -66,7 +84,7 @@ class Scorer:
         else:
             self._values = lambda pixels: measured(model, to_float(pixels))
         self.settings = {
-            "run": run_fingerprint(model),
+            "run": recipe.fingerprint,
             "runtime": recipe.runtime,
             "device": model.device.type,
             "batch": str(BATCH),
@@ -110,5 +128,5 @@ def _versions(runtime: Runtime) -> str:
 
 @lru_cache(maxsize=2)
 def scorer_of(recipe: Recipe) -> Scorer:
-    """The scorer of this process for a recipe: loaded once."""
+    """The scorer of this process for a recipe: loaded once for each state of a run."""
     return Scorer(recipe)
