@@ -16,9 +16,11 @@ import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from untrained_run import make_untrained_run  # noqa: E402
 
 from pellucid.data.dataset import Dataset  # noqa: E402
 from pellucid.data.store import open_dataset  # noqa: E402
+from pellucid.storage import shipped  # noqa: E402
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("slow machine", deadline=None)
@@ -75,3 +77,16 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dataset(bars: Path) -> Dataset:
     """The pictures of a bar."""
     return open_dataset(bars, size=32)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run `people` in a package of which nothing can be written, and an empty current directory."""
+    folder, home = tmp_path / "site-packages" / "pellucid" / "pretrained", tmp_path / "home"
+    run = make_untrained_run(folder / "people")
+    home.mkdir()
+    monkeypatch.setattr(shipped, "SHIPPED", folder)
+    monkeypatch.chdir(home)
+    for path in (*run.iterdir(), run, folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return run

@@ -25,7 +25,7 @@ PAGE = {
     ),
     *("page.css", "page.js", "stage.js", "wire.js"),
 }
-KINDS = {".py", ".js", ".html", ".css", ".jinja", ".typed"}
+KINDS = {".py", ".js", ".html", ".css", ".jinja", ".typed", ".json", ".jsonl", ".safetensors", ".md"}
 
 
 def files_below(folder: str) -> set[str]:

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "src" / "pellucid"
 ORDER = (
     "errors",
     "storage",
+    "pretrained",
     "drawn",
     "data",
     "model",

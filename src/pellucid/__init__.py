@@ -23,6 +23,7 @@ _HOME = {
     "load": "pellucid.model.predictor",
     "load_detector": "pellucid.anomaly.storage",
     "open_dataset": "pellucid.data.store",
+    "pretrained": "pellucid.model.pretrained",
     "read_latents": "pellucid.latents.names",
     "reconstruction_losses": "pellucid.objective.reconstruction",
     "run_fingerprint": "pellucid.runtime.fingerprint",
@@ -46,6 +47,7 @@ __all__ = [
     "load",
     "load_detector",
     "open_dataset",
+    "pretrained",
     "read_latents",
     "reconstruction_losses",
     "run_fingerprint",
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from pellucid.model.architecture import Architecture
     from pellucid.model.posterior import Posterior
     from pellucid.model.predictor import Model, load
+    from pellucid.model.pretrained import pretrained
     from pellucid.objective.objectives import Objective
     from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
     from pellucid.report.displays import show

@@ -121,8 +121,8 @@ def test_a_config_that_lies_is_refused_before_anything_is_allocated(
 
 
 def test_tensors_of_another_type_are_refused(run: Path) -> None:
-    halves = {name: tensor.half() for name, tensor in load_file(run / WEIGHTS).items()}
-    save_file(halves, run / WEIGHTS)
+    doubles = {name: tensor.double() for name, tensor in load_file(run / WEIGHTS).items()}
+    save_file(doubles, run / WEIGHTS)
     reseal(run, weights_sha256=[hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()])
     with pytest.raises(RunError, match="tensors"):
         read_model(run)
@@ -247,3 +247,14 @@ def test_seal_covers_every_value_of_the_config(run: Path) -> None:
     (run / CONFIG).write_text(json.dumps(content))
     with pytest.raises(RunError, match="checksum"):
         read_config(run)
+
+
+def test_weights_stored_as_float16_are_read_as_float32(run: Path, vae: VAE, config: ModelConfig) -> None:
+    halved = {name: tensor.half() for name, tensor in vae.state_dict().items()}
+    save_model(run, halved, config)
+    loaded, _, _ = read_model(run)
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+    assert all(torch.equal(loaded.state_dict()[name], tensor.float()) for name, tensor in halved.items())
+    save_model(run, {name: tensor.bfloat16() for name, tensor in halved.items()}, config)
+    with pytest.raises(RunError, match="its tensors are not those"):
+        read_model(run)

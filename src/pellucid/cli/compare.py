@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.opening import keep_apart
+from pellucid.cli.opening import Run, keep_apart
 from pellucid.cli.printing import print_json, print_table
 from pellucid.terminal import say
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    run: Path,
+    run: Run,
     a: Path,
     b: Path,
     /,
@@ -31,7 +31,8 @@ def compare(
     is also a probability that both show the same identity.
 
     Args:
-        run: A run directory whose latents have been measured.
+        run: A run directory whose latents have been measured, or `people`, the model that comes with
+            Pellucid.
         a: A picture.
         b: Another picture.
         out: A figure to write: .png or .pdf, with both codes, the differences and the counterfactual.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pellucid.cli.opening import only_with
+from pellucid.cli.opening import Run, only_with
 from pellucid.cli.printing import print_json_list
 from pellucid.cli.scoring import scoring_of, to_go_on_with
 from pellucid.errors import ConfigError, DataError
@@ -25,7 +25,7 @@ _COLORS = {"normal": "green", "anomalous": "red", "unreadable": "yellow"}
 
 
 def detect(
-    run: Path,
+    run: Run,
     images: list[str],
     /,
     *,
@@ -45,7 +45,8 @@ def detect(
     """Say of each image whether it is like the normal ones, how sure that is, and why. Exits with 0.
 
     Args:
-        run: A run directory with a detector: pellucid detector RUN --normal A --anomalous B.
+        run: A run directory with a detector (pellucid detector RUN --normal A --anomalous B), or `people`,
+            the model that comes with Pellucid.
         images: Pictures, folders, tar shards, arrays, Parquet tables or built-in sets; URLs such as
             s3://bucket/photos/, where fsspec has the package for it. Those that cannot be read have a reason.
         axes: What the axes of a .npy or .npz are, where their lengths do not tell: N images, H height, W

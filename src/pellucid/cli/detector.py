@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.examples import anomalous_rows, normal_rows, warn_of_training_images
-from pellucid.cli.opening import keep_apart, only_with, open_images, open_own_images
+from pellucid.cli.opening import Run, keep_apart, only_with, open_images, open_own_images
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.terminal import counting_bar, say, spinner
@@ -22,7 +22,7 @@ _SPLITS = 100  # the paper's
 
 
 def detector(
-    run: Path,
+    run: Run,
     /,
     *,
     normal: str | None = None,
@@ -75,8 +75,10 @@ def detector(
     from pellucid.anomaly.storage import DETECTOR, save_detector
     from pellucid.model.inside import inside
     from pellucid.model.predictor import load
+    from pellucid.storage.shipped import refuse_shipped
     from pellucid.storage.writing import locked
 
+    refuse_shipped(run)  # before anything is measured
     only_with("--normal", normal is not None, skip=skip or None, limit=limit)
     only_with(
         "--anomalous",

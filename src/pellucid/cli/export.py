@@ -3,12 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from pellucid.cli.opening import keep_apart
+from pellucid.cli.opening import Run, keep_apart
 from pellucid.cli.printing import print_json
 from pellucid.terminal import spinner
 
 
-def export(run: Path, /, *, out: Path | None = None, json: bool = False) -> None:
+def export(run: Run, /, *, out: Path | None = None, json: bool = False) -> None:
     """Write encoder.onnx, decoder.onnx and detector.onnx, each checked against the model on the way.
 
     They begin with pixels and end in latents, losses, score and verdict; how a picture becomes pixels, the

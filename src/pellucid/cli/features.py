@@ -4,13 +4,14 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from pellucid.cli.opening import Run
 from pellucid.cli.printing import print_json
 from pellucid.cli.scoring import scoring_of, to_go_on_with
 from pellucid.terminal import counting_bar
 
 
 def features(
-    run: Path,
+    run: Run,
     images: list[str],
     /,
     *,
@@ -29,7 +30,7 @@ def features(
     command goes on. Images that cannot be read have their row with the reason.
 
     Args:
-        run: A run directory.
+        run: A run directory, or `people`, the model that comes with Pellucid.
         images: Pictures, folders, tar shards, arrays, Parquet tables or built-in sets; URLs such as
             s3://bucket/photos/ or https://host/shard-*.tar, where fsspec has the package for it.
         out: The table to write: .csv, .parquet, or .npz, which is held in memory until then.

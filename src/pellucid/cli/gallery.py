@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.compare import current_knowledge
-from pellucid.cli.opening import keep_apart, open_images
+from pellucid.cli.opening import Run, keep_apart, open_images
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar
@@ -17,7 +17,7 @@ _NAMED = 2
 
 
 def gallery(
-    run: Path,
+    run: Run,
     wanted: Path,
     candidates: str,
     /,
@@ -36,7 +36,8 @@ def gallery(
     several wanted pictures are averaged.
 
     Args:
-        run: A run directory whose latents have been measured.
+        run: A run directory whose latents have been measured, or `people`, the model that comes with
+            Pellucid.
         wanted: A picture of the wanted identity, or a folder of some.
         candidates: A folder of pictures, or another source of images.
         top: How many ranks to show.

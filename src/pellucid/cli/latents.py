@@ -1,15 +1,13 @@
 """`pellucid latents`: the table and the report of what each latent does."""
 
-from pathlib import Path
-
 from pellucid.cli.describing import describe, latents_record
-from pellucid.cli.opening import FEWEST, only_with, open_run, rows_to_measure
+from pellucid.cli.opening import FEWEST, Run, only_with, open_run, rows_to_measure
 from pellucid.cli.printing import print_json
 from pellucid.errors import ConfigError
 
 
 def latents(
-    run: Path,
+    run: Run,
     /,
     *,
     data: str | None = None,

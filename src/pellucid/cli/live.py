@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from pellucid.cli.opening import Run
 from pellucid.errors import ConfigError
 from pellucid.terminal import say
 
 
 def live(
-    run: Path,
+    run: Run,
     /,
     *,
     port: int = 8420,
@@ -24,7 +25,7 @@ def live(
     Prints the page's address, which holds a token that is new at each start. Ctrl-C ends it.
 
     Args:
-        run: A run directory.
+        run: A run directory, or `people`, the model that comes with Pellucid.
         port: The port to listen on; 0 takes a free one.
         host: The address to listen on, one by which this machine is known; not 0.0.0.0.
         allow_remote: Listen on an address that other machines reach. Whoever has the page's address sees the

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.opening import held_out_split, only_with, open_run
+from pellucid.cli.opening import Run, held_out_split, only_with, open_run
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, DataError
 from pellucid.terminal import counting_bar
@@ -29,7 +28,7 @@ PROTOCOL = (
 
 
 def metrics(
-    run: Path,
+    run: Run,
     /,
     *,
     data: str | None = None,
@@ -49,7 +48,7 @@ def metrics(
     and its known failings: docs/metrics.md.
 
     Args:
-        run: A run directory.
+        run: A run directory, or `people`, the model that comes with Pellucid.
         data: Images to score on: `sprites`, `people`, a CelebA root. Default: the training data, of
             which only held-out images count, however it is named.
         skip: Leave out the first images of --data by name.

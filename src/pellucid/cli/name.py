@@ -1,16 +1,14 @@
 """`pellucid name`: what a person calls a latent."""
 
-from pathlib import Path
-
 from pellucid.cli.describing import describe
-from pellucid.cli.opening import open_run
+from pellucid.cli.opening import Run, open_run
 from pellucid.cli.printing import print_json
 from pellucid.errors import ConfigError
 from pellucid.terminal import say
 
 
 def name(
-    run: Path,
+    run: Run,
     latent: str | None = None,
     new_name: str | None = None,
     /,
@@ -27,7 +25,7 @@ def name(
     """Name a latent, mark it as nuisance, have names suggested from attributes, or list the names.
 
     Args:
-        run: A run directory.
+        run: A run directory, or `people`, the model that comes with Pellucid.
         latent: Which one: z17, 17, or its present name.
         new_name: What to call it from now on.
         suggest: Name the unnamed ones from attributes, with the evidence, marked as suggested.

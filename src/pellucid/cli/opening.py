@@ -2,17 +2,31 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from pellucid.data.paths import refuse_inside
 from pellucid.errors import ConfigError, RunError
 from pellucid.terminal import counting_bar, say
 
 if TYPE_CHECKING:
+    from cyclopts import Token
+
     from pellucid.data.axes import Axes
     from pellucid.data.dataset import Dataset
     from pellucid.data.images import Crop
     from pellucid.model.predictor import Model
+
+
+def _found(_: object, tokens: "Sequence[Token]") -> Path:
+    from pellucid.model.pretrained import find_run
+
+    return find_run(tokens[0].value)
+
+
+Run = Annotated[Path, Parameter(converter=_found)]
+"""A run directory as every command takes it: a folder, or the name of a model that comes with the package."""
 
 MEASURED = 10_000
 """Images that latents are measured on at most: plenty for every number shown, and seconds to encode."""

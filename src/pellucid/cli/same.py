@@ -1,10 +1,9 @@
 """`pellucid same`: learn from known pictures what makes two of them the same identity."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.opening import only_with, open_images
+from pellucid.cli.opening import Run, only_with, open_images
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar
@@ -18,7 +17,7 @@ _PERSONS, _EACH = 1500, 2
 
 
 def same(
-    run: Path,
+    run: Run,
     data: str = "people",
     /,
     *,

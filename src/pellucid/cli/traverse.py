@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from pellucid.cli.opening import keep_apart, only_with, open_run
+from pellucid.cli.opening import Run, keep_apart, only_with, open_run
 from pellucid.errors import ConfigError
 
 _SEEDS = 8
 
 
 def traverse(
-    run: Path,
+    run: Run,
     /,
     *,
     out: Path,
@@ -29,7 +29,7 @@ def traverse(
     With one --latent, rows are seed images (each --image, or held-out images of the training data).
 
     Args:
-        run: A run directory.
+        run: A run directory, or `people`, the model that comes with Pellucid.
         out: The figure to write: .png, .pdf or .gif.
         image: A photograph to start from; may be given several times with one --latent.
         latent: A latent by number or name; given several times: the rows of the first layout.

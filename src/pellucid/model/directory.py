@@ -19,12 +19,14 @@ from pellucid.model.architecture import Architecture
 from pellucid.model.sealed import read_sealed, write_file, write_sealed
 from pellucid.model.vae import VAE
 from pellucid.storage.regular import open_regular, read_regular
+from pellucid.storage.shipped import shipped_runs
 
 FORMAT = "pellucid-model"
 VERSION = 2
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 _HEADER_BYTES = 1 << 20
+_STORED = (torch.float32, torch.float16)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class ModelConfig:
 
 def save_model(directory: Path, weights: Mapping[str, Tensor], config: ModelConfig) -> None:
     """Publish weights and config in `directory`; a kill at any moment leaves a pair that loads.
+
+    Weights of float16 take half the space, and are float32 again when they are read.
 
     Two files cannot be replaced at once, so config.json first accepts the old weights and the new ones,
     then the weights are replaced, then only the new ones are accepted.
@@ -112,7 +116,8 @@ def _meant(directory: Path) -> str:
     near += sorted(config.parent for config in directory.glob(f"*/{CONFIG}"))[:3]
     if near:
         return f"Did you mean {' or '.join(map(str, near))}?"
-    return "Make one: pellucid train DATA --out RUN."
+    shipped = f" Or take one that comes with Pellucid: {', '.join(shipped_runs())}." if shipped_runs() else ""
+    return f"Make one: pellucid train DATA --out RUN.{shipped}"
 
 
 def read_config(directory: Path) -> tuple[ModelConfig, list[str]]:
@@ -172,11 +177,11 @@ def _read_weights(path: Path, vae: VAE, accepted: list[str]) -> tuple[dict[str, 
     except (SafetensorError, KeyError) as error:  # a dtype that torch has not
         raise RunError(f"{path}: expected safetensors, but {error}.") from error
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if found != expected or any(tensor.dtype != torch.float32 for tensor in weights.values()):
+    if found != expected or any(tensor.dtype not in _STORED for tensor in weights.values()):
         raise RunError(f"{path}: its tensors are not those of the networks in {CONFIG}.")
     if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
         raise RunError(f"{path}: expected finite weights only. Restore it from a copy, or train again.")
-    return weights, digest
+    return {name: tensor.float() for name, tensor in weights.items()}, digest
 
 
 def read_model(directory: str | os.PathLike[str]) -> tuple[VAE, ModelConfig, str]:

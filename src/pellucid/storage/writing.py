@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pellucid.errors import BusyError
+from pellucid.storage.shipped import refuse_shipped
 
 if sys.platform == "win32":
     import msvcrt
@@ -68,7 +69,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: If it cannot be written.
+        ConfigError: If it belongs to a model that comes with the package.
     """
+    refuse_shipped(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
@@ -109,7 +112,9 @@ def locked(path: Path, *, patience: float = 0.0) -> Iterator[None]:
     Raises:
         BusyError: If another one is still writing it.
         OSError: If its folder cannot be written.
+        ConfigError: If it belongs to a model that comes with the package.
     """
+    refuse_shipped(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     place = path.parent.resolve() / path.name
     with _locked(place.with_name(f".{place.name}.lock"), path, patience) as first:
@@ -131,7 +136,9 @@ def locked_folder(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
     Raises:
         BusyError: If another one is still at work.
         OSError: If it cannot be made or written.
+        ConfigError: If it belongs to a model that comes with the package.
     """
+    refuse_shipped(folder)
     there = folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
     try:
