@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from pellucid.cli.gallery import _print
-from pellucid.cli.opening import _some
 from pellucid.comparison.gallery import Match
 
 
@@ -131,7 +130,6 @@ def test_names_cannot_move_the_cursor_and_no_probability_is_one(capsys: pytest.C
     assert "below 0.01" in printed
     assert "\x1b[2J" not in printed
     assert "\\x1b[2J\\udc80.png" in printed
-    assert _some([("c\x1b[2J", "damaged")]) == "c\\x1b[2J"
 
 
 def test_searches_that_cannot_be_made(

@@ -13,7 +13,7 @@ from pellucid.reproduction.material import (
     training_images,
 )
 from pellucid.reproduction.settings import Settings
-from pellucid.reproduction.watching import SILENT
+from pellucid.reproduction.watching import SILENT, Watch
 
 
 @pytest.fixture
@@ -71,6 +71,19 @@ def test_groups_of_the_judged_images_join_crops_only(photographs: Path) -> None:
     groups = dict(zip(judged.names, judged.groups.tolist(), strict=True))
     assert groups["street1_0.png"] == groups["street1_2.png"] != groups["street2_0.png"]
     assert len(set(groups.values())) == len(judged.names) - 4
+
+
+def test_faces_and_others_that_cannot_be_read_are_said(photographs: Path) -> None:
+    for damaged in ("celeba/003.png", "celeba/036.png", "nonfaces/tree2.png"):
+        (photographs / damaged).write_bytes(b"no picture")
+    said = list[str]()
+    settings, watch = Settings(data=str(photographs), images=8), Watch(say=said.append)
+    training_images(settings, "faces", watch)
+    judged_images(settings, "faces", watch)
+    expected = [
+        f"1 image is left out, because it cannot be read: {n}." for n in ("003.png", "036.png", "tree2.png")
+    ]
+    assert said == expected
 
 
 def test_images_that_come_or_go_change_the_checksum(photographs: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.examples import anomalous_rows, normal_rows, warn_of_training_images
-from pellucid.cli.opening import Run, keep_apart, only_with, open_images, open_own_images
+from pellucid.cli.opening import Run, keep_apart, only_with, open_images, open_own_images, skipped_record
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.terminal import counting_bar, say, spinner
@@ -147,6 +147,7 @@ def detector(
         "columns": list(fitted.fitted.columns),
         "threshold": fitted.fitted.threshold,
         **about,
+        "skipped": skipped_record(*(dataset for dataset, _ in examples.values())),
         "figures": [str(figure) for figure in figures],
     }
     if json:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.opening import MEASURED, held_out_split, open_own_images
+from pellucid.cli.opening import MEASURED, held_out_split, open_own_images, own_source
 from pellucid.errors import ConfigError, PellucidError
 from pellucid.terminal import say, spinner
 
@@ -76,26 +76,31 @@ def warn_of_training_images(
     from pellucid.data.builtin import BUILTIN
     from pellucid.data.copies import among, digests
 
-    origin = model.config.data
     others = {
         name: (dataset, rows)
         for name, (dataset, rows) in examples.items()
-        if dataset.fingerprint != origin.get("fingerprint")  # of its own data, held-out images are taken
+        if held_out_split(model, dataset) == "all"  # of its own data, held-out images are taken
     }
-    if origin.get("source") in BUILTIN:
-        found = {name: _rows_trained_on(origin, dataset, rows) for name, (dataset, rows) in others.items()}
-    else:
-        others = {name: example for name, example in others.items() if not _drawn(example[0])}
-        if not others:
-            return
-        try:
+    if not others:
+        return
+    try:
+        source, skip, limit = own_source(model)
+        if source in BUILTIN:
+            found = {
+                name: _rows_trained_on(source, skip, limit, dataset, rows)
+                for name, (dataset, rows) in others.items()
+            }
+        else:
+            others = {name: example for name, example in others.items() if not _drawn(example[0])}
+            if not others:
+                return
             own = open_own_images(model, trust_data=trust_data, quiet=True)
-        except PellucidError as error:
-            say(f"Note: whether the model was trained on some of these images is not known. {error}")
-            return
-        with spinner("looking for images that the model was trained on"):
-            known = set(digests(own.fetch, own.rows("train", at_most=_MAX_COMPARED)))
-            found = {name: among(dataset.fetch, rows, known) for name, (dataset, rows) in others.items()}
+            with spinner("looking for images that the model was trained on"):
+                known = set(digests(own.fetch, own.rows("train", at_most=_MAX_COMPARED)))
+                found = {name: among(dataset.fetch, rows, known) for name, (dataset, rows) in others.items()}
+    except PellucidError as error:
+        say(f"Note: whether the model was trained on some of these images is not known. {error}")
+        return
     for name, trained_on in found.items():
         if trained_on.any():
             say(
@@ -104,15 +109,14 @@ def warn_of_training_images(
             )
 
 
-def _rows_trained_on(origin: Any, dataset: "Dataset", rows: Any) -> Any:
+def _rows_trained_on(source: str, skip: int, limit: int | None, dataset: "Dataset", rows: Any) -> Any:
     """Of a set that is drawn: whether each row is among those that the model was trained on."""
     import numpy as np
 
-    if dataset.origin["source"] != origin["source"]:
+    if dataset.origin["source"] != source:
         return np.zeros(len(rows), bool)
     numbers = np.array([int(dataset.names[row]) for row in rows.tolist()], np.int64)
-    begin = int(origin.get("skip") or 0)
-    return (numbers >= begin) & (numbers < begin + int(origin.get("limit") or 10**9))
+    return (numbers >= skip) & (limit is None or numbers < skip + limit)
 
 
 def _drawn(dataset: "Dataset") -> bool:

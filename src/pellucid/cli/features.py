@@ -7,7 +7,7 @@ from typing import Literal
 from pellucid.cli.opening import Run
 from pellucid.cli.printing import print_json
 from pellucid.cli.scoring import scoring_of, to_go_on_with
-from pellucid.terminal import counting_bar
+from pellucid.terminal import counting_bar, say
 
 
 def features(
@@ -43,20 +43,24 @@ def features(
         json: Print a summary as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
+    from pellucid.data.dataset import left_out
     from pellucid.scoring.table import writing_table
 
     began = time.monotonic()
     scoring, scorer = scoring_of(run, images, axes, limit, engine, workers, runtime, device, out)
-    count = unread = 0
+    count, unread = 0, list[tuple[str, str]]()
     writing = writing_table(out, scorer.columns)
     with to_go_on_with(scoring, out), counting_bar("measuring") as advance, writing as add:
         for part in scoring.run(advance):
             add(part, None)
             count += len(part)
-            unread += int((~part.readable).sum())
+            unread += [(name, why) for name, why in zip(part.names, part.problems, strict=True) if why]
     seconds = time.monotonic() - began
+    if unread:
+        say(left_out([name for name, _ in unread]))
     if json:
-        print_json({"images": count, "unreadable": unread, "seconds": seconds, "table": str(out)})
+        skipped = [{"name": name, "reason": reason} for name, reason in unread]
+        print_json({"images": count, "seconds": seconds, "table": str(out), "skipped": skipped})
         return
-    left = f", {unread:,} of them unreadable" if unread else ""
+    left = f", {len(unread):,} of them unreadable" if unread else ""
     print(f"{count:,} images{left}, {count / seconds:,.0f} a second: {out}")

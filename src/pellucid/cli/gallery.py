@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.compare import current_knowledge
-from pellucid.cli.opening import Run, keep_apart, open_images
+from pellucid.cli.opening import Run, keep_apart, open_images, skipped_record
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar
@@ -62,12 +62,15 @@ def gallery(
     model = load(run, device=device)
     table = read_latents(run, model.latents)
     keep_apart(model, out, wanted, candidates)
+    looked_at = []
     if wanted.is_dir():
         folder = open_images(model, str(wanted))
+        looked_at.append(folder)
         pictures = folder.batch(np.arange(len(folder)))
     else:
         pictures = model.to_tensor(wanted)
     dataset = open_images(model, candidates, limit=limit)
+    looked_at.append(dataset)
     with counting_bar("encoding candidates") as advance:
         codes = encode_dataset(model, dataset, np.arange(len(dataset)), progress=advance)
     known = current_knowledge(model, table)
@@ -89,7 +92,7 @@ def gallery(
                 "learned_from": None if known is None else known.pictures,
                 "note": note,
                 "matches": [match.record() for match in shown],
-                "skipped": [{"name": name, "reason": reason} for name, reason in dataset.skipped],
+                "skipped": skipped_record(*looked_at),
                 "figure": None if out is None else str(out),
             }
         )

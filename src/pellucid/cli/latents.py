@@ -1,7 +1,7 @@
 """`pellucid latents`: the table and the report of what each latent does."""
 
 from pellucid.cli.describing import describe, latents_record
-from pellucid.cli.opening import FEWEST, Run, only_with, open_run, rows_to_measure
+from pellucid.cli.opening import FEWEST, Run, only_with, open_run, rows_to_measure, skipped_record
 from pellucid.cli.printing import print_json
 from pellucid.errors import ConfigError
 
@@ -40,4 +40,4 @@ def latents(
         rows = rows_to_measure(dataset)
     cards, table = describe(model, dataset, rows, suggest=suggest, quiet=json)
     if json:
-        print_json(latents_record(cards, table, len(rows)))
+        print_json(latents_record(cards, table, len(rows)) | {"skipped": skipped_record(dataset)})

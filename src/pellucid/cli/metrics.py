@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.opening import Run, held_out_split, only_with, open_run
+from pellucid.cli.opening import Run, held_out_split, only_with, open_run, skipped_record
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError, DataError
 from pellucid.terminal import counting_bar
@@ -101,6 +101,7 @@ def metrics(
             "held_out": split == "held-out",
             "seed": seed,
             "resamples": resamples,
+            "skipped": skipped_record(dataset),
         }
         print_json(record | _record(scores, gap, chance, known, latents))
         return

@@ -1,6 +1,5 @@
 """Opening what a command works on: images to train on, or a run with images to look at."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,8 +29,6 @@ Run = Annotated[Path, Parameter(converter=_found)]
 
 MEASURED = 10_000
 """Images that latents are measured on at most: plenty for every number shown, and seconds to encode."""
-
-_NAMED = 2  # files that cannot be read, of which more are only counted
 
 FEWEST = 10
 """Images below which activity and correlations say nothing."""
@@ -103,8 +100,8 @@ def open_images(
         )
     if not quiet:
         _tell(dataset)
-        if dataset.skipped:
-            say(f"Not looked at, because it cannot be read: {_some(dataset.skipped)}.")
+        if dataset.left_out is not None:
+            say(dataset.left_out)
     return dataset
 
 
@@ -154,12 +151,7 @@ def open_own_images(
     from pellucid.data.trained_here import trained_here
 
     origin = model.config.data
-    source, skip, limit = origin.get("source"), origin.get("skip"), origin.get("limit")
-    told = {"limit", "fingerprint"} <= origin.keys() and type(limit) in (int, type(None))
-    if not (told and isinstance(source, str) and type(skip) is int):
-        raise RunError(
-            f"{model.directory}: its config does not say what it was trained on. Name images with {option}."
-        )
+    source, skip, limit = own_source(model, option)
     if not (trust_data or source in BUILTIN or trained_here(origin, model.config.preprocessing)):
         raise ConfigError(
             f"{source}: not opened, because only the run says that it was trained on that, and you have not "
@@ -172,6 +164,25 @@ def open_own_images(
             f"which were held out is unknown. Name images with {option}."
         )
     return dataset
+
+
+def own_source(model: "Model", option: str = "--data") -> tuple[str, int, int | None]:
+    """Read what a run's config says of the images that the model was trained on, whatever may stand there.
+
+    Returns:
+        Where they are, how many were left out at the start, and how many were taken at most.
+
+    Raises:
+        RunError: If it does not say so.
+    """
+    origin = model.config.data
+    source, skip, limit = origin.get("source"), origin.get("skip"), origin.get("limit")
+    told = {"limit", "fingerprint"} <= origin.keys()
+    if not (told and isinstance(source, str) and type(skip) is int and (limit is None or type(limit) is int)):
+        raise RunError(
+            f"{model.directory}: its config does not say what it was trained on. Name images with {option}."
+        )
+    return source, skip, limit
 
 
 def open_run(
@@ -204,29 +215,27 @@ def held_out_split(model: "Model", dataset: "Dataset") -> Literal["held-out", "a
     return "held-out" if own else "all"
 
 
+def skipped_record(*datasets: "Dataset") -> list[dict[str, Any]]:
+    """What could not be read of some images, as `--json` prints it: where it is, its name, and why."""
+    return [
+        {"source": dataset.origin["source"], "name": name, "reason": reason}
+        for dataset in datasets
+        for name, reason in dataset.skipped
+    ]
+
+
 def _tell(dataset: "Dataset") -> None:
     for note in dataset.notes:
         say(f"Note: {note}")
-
-
-def _some(skipped: Sequence[tuple[str, str]]) -> str:
-    """The first of what could not be read, and how much more there is."""
-    from pellucid.data.images import printable
-
-    names = ", ".join(printable(name) for name, _ in skipped[:_NAMED])
-    more = len(skipped) - _NAMED
-    return f"{names} and {more:,} more" if more > 0 else names
 
 
 def _list_skipped(dataset: "Dataset", out: Path) -> None:
     from pellucid.data.images import printable
     from pellucid.model.sealed import write_file
 
-    if not dataset.skipped:
+    if dataset.left_out is None:
         return
     listing = out / "skipped.txt"
     rows = "".join(f"{printable(file)}\t{printable(reason)}\n" for file, reason in dataset.skipped)
     write_file(listing, rows.encode())
-    count = len(dataset.skipped)
-    files = "1 file" if count == 1 else f"{count:,} files"
-    say(f"{files} could not be used; {listing} says which and why.")
+    say(f"{dataset.left_out} {listing} says why.")

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pellucid.cli.opening import Run, only_with, open_images
+from pellucid.cli.opening import Run, only_with, open_images, skipped_record
 from pellucid.cli.printing import print_json, print_table
 from pellucid.errors import ConfigError
 from pellucid.terminal import counting_bar
@@ -63,12 +63,14 @@ def same(
     table = read_latents(run, model.latents)
     evidence_of(table)  # refuses before anything is drawn or encoded
     with locked(run / SAME):
+        skipped = []
         if data == "people":
             with counting_bar("drawing people") as advance:
                 codes, who = known_people(model, persons, each, seed=seed, progress=advance)
             pictures = f"{each} pictures each of {persons:,} simulated people"
         else:
             dataset = open_images(model, data)
+            skipped = skipped_record(dataset)
             who = identities_of(dataset.names) if dataset.identity is None else dataset.identity
             rows = np.flatnonzero(who >= 0)
             who = who[rows]
@@ -83,6 +85,7 @@ def same(
                 "pictures": known.pictures,
                 "identity": _record(known.identity, table),
                 "everything": _record(known.everything, table),
+                "skipped": skipped,
             }
         )
         return

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pellucid.cli.opening import open_training_data
+from pellucid.cli.opening import open_training_data, skipped_record
 from pellucid.cli.printing import print_json, print_table
 from pellucid.data.paths import refuse_inside
 from pellucid.terminal import counting_bar, say, spinner, training_bar
@@ -158,7 +158,7 @@ def sweep(
         with spinner("drawing"):
             picture = save_sweep(found, out)
     if json:
-        print_json(sweep_record(found))
+        print_json(sweep_record(found) | {"skipped": skipped_record(dataset)})
         return
     _print_sweep(found)
     print(f"Picture: {picture}     Numbers: {out / RESULTS}")

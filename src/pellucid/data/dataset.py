@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pellucid.data.attributes import Attributes
 from pellucid.data.hashing import uniform
-from pellucid.data.images import Preprocessing, to_float
+from pellucid.data.images import Preprocessing, printable, to_float
 
 Split = Literal["train", "validation", "test", "held-out", "all"]
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -23,6 +23,7 @@ _PARTS = {
     "held-out": (VALIDATION, TEST),
     "all": (TRAIN, VALIDATION, TEST),
 }
+_NAMED = 3  # images that could not be read, of which more are only counted
 _SPLIT_STREAM = -1  # of each row's random numbers: pictures that are drawn use 0 and above
 
 
@@ -66,6 +67,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.split)
 
+    @property
+    def left_out(self) -> str | None:
+        """Say how many images could not be read, and which come first; None if every image could."""
+        return left_out([name for name, _ in self.skipped]) if self.skipped else None
+
     def rows(
         self, split: Split, *, at_most: int | None = None, where: Bool[np.ndarray, " image"] | None = None
     ) -> Int64[np.ndarray, " row"]:
@@ -83,6 +89,18 @@ class Dataset:
     def batch(self, rows: Int[np.ndarray, " row"]) -> Float32[Tensor, "row channel height width"]:
         """Images by row as a model takes them, in [0, 1]."""
         return to_float(self.fetch(rows))
+
+
+def left_out(names: Sequence[str]) -> str:
+    """Say in one line that these images are left out, because they cannot be read.
+
+    Args:
+        names: Of one image or more, of which the first three are named.
+    """
+    count, named = len(names), ", ".join(printable(name) for name in names[:_NAMED])
+    what = "1 image is left out, because it" if count == 1 else f"{count:,} images are left out, because they"
+    more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
+    return f"{what} cannot be read: {named}{more}."
 
 
 def name_positions(names: Sequence[str]) -> Float[np.ndarray, " image"]:

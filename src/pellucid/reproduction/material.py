@@ -88,7 +88,9 @@ def training_images(settings: Settings, kind: Subject | str, watch: Watch) -> Da
     folder = _folder(settings) / FACES
     limit = learned_and_judged(len(find_source(folder).names), settings.images)
     with watch.counting("reading faces") as advance:
-        return open_dataset(folder, limit=limit, progress=advance)
+        faces = open_dataset(folder, limit=limit, progress=advance)
+    _tell(faces, watch)
+    return faces
 
 
 def judged_images(settings: Settings, kind: Subject, watch: Watch) -> Judged:
@@ -107,6 +109,8 @@ def judged_images(settings: Settings, kind: Subject, watch: Watch) -> Judged:
             unusual = open_dataset(
                 folder / NONFACES, size=pre.size, channels=pre.channels, crop=pre.crop, progress=advance
             )
+    for images in (usual, unusual):
+        _tell(images, watch)
     chosen = (usual.rows("all"), unusual.rows("all", at_most=settings.images))
     pixels = np.concatenate([usual.fetch(chosen[0]), unusual.fetch(chosen[1])])
     names = [
@@ -122,6 +126,11 @@ def judged_images(settings: Settings, kind: Subject, watch: Watch) -> Judged:
         groups=groups,
         descriptions=(_described(usual, len(names[0])), _described(unusual, len(names[1]))),
     )
+
+
+def _tell(images: Dataset, watch: Watch) -> None:
+    if images.left_out is not None:
+        watch.say(images.left_out)
 
 
 def _described(images: Dataset, count: int) -> str:
