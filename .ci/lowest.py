@@ -8,6 +8,5 @@ project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_t
 extras = project["optional-dependencies"]
 for line in dict.fromkeys(project["dependencies"] + [line for lines in extras.values() for line in lines]):
     print(re.sub(r"\[\w+\]", "", line).replace(">=", "=="))
-print(
-    "pyparsing<3.3"
-)  # later ones warn that matplotlib's lowest uses their old names, and tests turn warnings into errors
+# Later ones warn that the lowest matplotlib uses their old names, and the tests turn warnings into errors
+print("pyparsing<3.3")
