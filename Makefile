@@ -3,17 +3,25 @@
 # make lint   format check, lint, types
 # make dist   wheel and source distribution, in dist/
 # make torture  the tests of what is promised (docs/security.md) for long, then pip-audit
+# make lowest  the tests with the lowest versions of everything that pyproject.toml allows, in .venv-lowest
 # make bench  training speed against a plain loop, some twelve minutes on an idle machine; FACES=folder of CelebA
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint docs site notebooks torture audit dist bench
+.PHONY: demo test lowest lint docs site notebooks torture audit dist bench
 demo: $(STAMP)
 	$(BIN)/pellucid demo --out demo
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# starlette's lowest spells types as the lowest beartype warns of
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) .ci/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[dev]'
+	.venv-lowest/bin/pytest -n 2 --dist loadfile -W ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check

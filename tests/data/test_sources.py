@@ -449,7 +449,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch) ->
     [
         ({"image": ["a.png"]}, "paths in it are never followed"),
         ({"image": [[1, 2, 3]]}, "holds no encoded pictures: save numbers as .npy"),
-        ({"image": pa.array([b"1"], pa.binary_view())}, "'image' as plain binary"),
+        ({"image": pa.array([b"1"], pa.binary(1))}, "'image' as plain binary"),
         ({"label": [1]}, "Store the bytes of JPEG, PNG or WEBP files in a column 'image'"),
         ({"left": [b"1"], "right": [b"2"]}, "Call the one that is meant 'image': left or right"),
     ],
