@@ -182,3 +182,21 @@ def test_what_is_selected_is_what_is_counted(tmp_path: Path) -> None:
     source = find_source(tmp_path, skip=3, limit=2)
     assert values(source) == {"hat": [1, -9]}
     assert "1 of 2 images matched" in source.annotations.notes[0]
+
+
+@pytest.mark.parametrize(("skip", "limit"), [(0, 1), (1, None), (0, None)])
+def test_a_name_that_means_several_images_means_none_whichever_are_wanted(
+    tmp_path: Path, skip: int, limit: int | None
+) -> None:
+    layout(tmp_path, ["crack/000.png", "hole/000.png"], {"labels.csv": "file,hat\n000.png,1\n"})
+    source = find_source(tmp_path, skip=skip, limit=limit)
+    assert source.annotations.attributes is None
+    assert "0 of" in source.annotations.notes[0]
+    assert "could mean several images" in source.annotations.notes[0]
+
+
+def test_the_tests_of_mvtecs_layout_do_not_lend_their_names_to_the_training(tmp_path: Path) -> None:
+    images = ["train/good/000.png", "test/hole/000.png"]
+    source = find_source(layout(tmp_path, images, {"labels.csv": "file,hat\n000.png,1\n"}))
+    assert source.names == ("train/good/000.png",)
+    assert source.annotations.attributes is None

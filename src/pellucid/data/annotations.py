@@ -1,7 +1,7 @@
 """What tables beside images say of them: attributes, who is on each, and CelebA's own parts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,13 @@ class Annotations:
 NOTHING_KNOWN = Annotations()
 
 
-def annotate(tables: Mapping[str, Path], names: Sequence[str], *, unused: Sequence[str] = ()) -> Annotations:
+def annotate(
+    tables: Mapping[str, Path],
+    names: Sequence[str],
+    *,
+    among: Sequence[str] | None = None,
+    unused: Sequence[str] = (),
+) -> Annotations:
     """Read tables and match their rows to images.
 
     A column is binary if it holds 0 and 1, -1 and 1, yes and no, or true and false; ordinal if it holds other
@@ -56,6 +62,8 @@ def annotate(tables: Mapping[str, Path], names: Sequence[str], *, unused: Sequen
     Args:
         tables: What each is called, and where it is.
         names: Of the images, relative to their folder.
+        among: All images of the folder, of which only some may be wanted: a name that could mean several of
+            them means none, whichever are wanted. None: no others.
         unused: Tables that were seen and are not read, to be told.
 
     Raises:
@@ -69,7 +77,7 @@ def annotate(tables: Mapping[str, Path], names: Sequence[str], *, unused: Sequen
     for label, path in tables.items():
         if label in boxes:
             continue
-        found = _matched(label, path, names)
+        found = _matched(label, path, names, names if among is None else among)
         if isinstance(found, str):
             notes.append(found)
             continue
@@ -90,7 +98,7 @@ def annotate(tables: Mapping[str, Path], names: Sequence[str], *, unused: Sequen
     return Annotations(_attributes(measured), identity, partition, tuple(notes))
 
 
-def _matched(label: str, path: Path, names: Sequence[str]) -> tuple[Table, Match] | str:
+def _matched(label: str, path: Path, names: Sequence[str], among: Sequence[str]) -> tuple[Table, Match] | str:
     """A table and its rows of the images; or why it is not used."""
     try:
         table = read_table(path)
@@ -101,7 +109,9 @@ def _matched(label: str, path: Path, names: Sequence[str]) -> tuple[Table, Match
     if _OWN & table.columns.keys():
         return f"{printable(label)}: not used, it holds what Pellucid has measured."
     folder = label.rpartition("/")[0] if path.stem == "metadata" else ""
-    matched = match([f"{folder}/{file}" if folder else file for file in table.files], names)
+    matched = match([f"{folder}/{file}" if folder else file for file in table.files], among)
+    row_of = dict(zip(among, matched.rows.tolist(), strict=True))
+    matched = replace(matched, rows=np.array([row_of[name] for name in names], np.int64))
     return (table, matched) if matched.count else _unmatched(label, table, names, matched)
 
 

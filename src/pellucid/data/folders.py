@@ -41,6 +41,7 @@ def folder(root: Path, skip: int, limit: int | None) -> Source:
     known = annotate(
         {name: root / name for name in used},
         names,
+        among=_images([_for_training(file) for file in listing.files]),
         unused=[name for name in tables if name not in used] + _beside(root),
     )
     notes = (*([layout] if layout else []), *notes_on_roles(names))
@@ -57,8 +58,10 @@ def celeba(root: Path, skip: int, limit: int | None) -> Source:
     """
     pictures = celeba_pictures(root)
     assert pictures is not None
-    files = _selected(pictures, list_folder(pictures).files, skip, limit)
-    known = annotate(_celeba_tables(root), _images(files))
+    listed = list_folder(pictures).files
+    files = _selected(pictures, listed, skip, limit)
+    among = _images([_for_training(file) for file in listed])
+    known = annotate(_celeba_tables(root), _images(files), among=among)
     noun = f"photographs from {title(root)} (CelebA layout)"
     return _of_files("celeba", noun, pictures, files, known, "celeba")
 
