@@ -4,6 +4,7 @@ Run as a program with a folder to work in, it forks a process for each of them, 
 and prints as JSON the size of the file, what was said of it, and by how much memory grew.
 """
 
+import base64
 import importlib
 import io
 import json
@@ -305,6 +306,26 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
+COLUMNS = ["file", *(f"a{at}" for at in range(999))]
+CSV_HEADER = f"{','.join(COLUMNS)}\n".encode()
+JSON_LINE = f"{json.dumps(dict.fromkeys(COLUMNS))}\n".encode()
+
+
+def different_words(count: int) -> bytes:
+    """Rows of a thousand words of four letters, each another."""
+    numbers = np.arange(count, dtype=">u4").view(np.uint8).reshape(count, 4)[:, 1:]
+    words = np.frombuffer(base64.b64encode(numbers.tobytes()), "S4").reshape(-1, 1000)
+    return b"\n".join(map(b",".join, words.tolist()))
+
+
+def json_names() -> bytes:
+    return b"".join(b'{"%d":0}\n' % at for at in range(1_000_000))
+
+
+def celeba_lines() -> bytes:
+    return b"6000000\na\n" + b"a 1\n" * 6_000_000
+
+
 SIDES = (8000, 6250)  # 50 megapixels
 PALETTE = png_chunk(b"PLTE", bytes(768))
 PACKED_ZEROS = b"a\0\0" + b"\x78\xda" + deflated(b"", ZEROS, 400)
@@ -345,6 +366,11 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "factors.npz": ("expected numbers [6000000 6]", npz_factors),
     "directory.npz": ("expected parts of at most", zip_directory),
+    "wide.csv": ("takes at most 350 MB", lambda: CSV_HEADER + b"a\n" * 500_000),
+    "words.csv": ("takes at most 350 MB", lambda: CSV_HEADER + different_words(3_000_000)),
+    "wide.jsonl": ("takes at most 350 MB", lambda: JSON_LINE + b"{}\n" * 300_000),
+    "names.jsonl": ("at most 1000 different names", json_names),
+    "list_attr_celeba.txt": ("takes at most 350 MB", celeba_lines),
     "header.npy": (
         "header is too long",
         lambda: b"\x93NUMPY\x02\0" + struct.pack("<I", 2_000_000_000) + bytes(100),
@@ -378,13 +404,20 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 def use(path: Path) -> str:
     """Read a file as Pellucid does when it scores and when it trains; what was given, in short."""
+    from pellucid.data.annotations import annotate
     from pellucid.data.images import Preprocessing
     from pellucid.data.store import open_dataset
+    from pellucid.data.tables import is_table
     from pellucid.data.workers import outcome
     from pellucid.errors import PellucidError
     from pellucid.scoring.inputs import find_inputs
     from pellucid.scoring.part import prepared
 
+    if is_table(path.name):
+        try:
+            return " ".join(annotate({path.name: path}, ["a.png"]).notes)
+        except PellucidError as error:
+            return str(error)
     preprocessing, said = Preprocessing(32, 3, "center"), []
     if path.suffix in (".png", ".jpg", ".webp"):
         found = outcome(path, preprocessing)

@@ -155,6 +155,17 @@ def test_tables_that_are_too_large_missing_or_no_file_are_refused(tmp_path: Path
         read_table(tmp_path / "pipe.csv")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_short_rows_of_a_wide_table_are_counted_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(tables, "MAX_MEMORY", 50_000)
+    header = ",".join(f"a{at}" for at in range(100)) + end
+    assert len(read_table(written(tmp_path, "a.csv", header + f"x{end}" * 50)).files) == 50
+    with pytest.raises(DataError, match=r"a\.csv: expected a table that takes at most"):
+        read_table(written(tmp_path, "a.csv", header + f"x{end}" * 100))
+
+
 @pytest.mark.skipif(not CELEBA.is_dir(), reason="CelebA's photographs are not beside the checkout")
 def test_the_published_table_has_forty_attributes() -> None:
     table = read_table(CELEBA / "list_attr_celeba.txt")

@@ -21,6 +21,9 @@ from pellucid.storage.strict_json import parse_json
 
 MAX_TABLE_BYTES = 256_000_000
 MAX_COLUMNS = 1_000
+MAX_MEMORY = 350_000_000
+"""For a table in memory: a few bytes may stand for a row with a thousand empty cells."""
+_CELL_BYTES, _WORD_BYTES, _ROW_BYTES = 4, 120, 100  # the last with what matching a row to an image takes
 FILE_NAME = "file_name"
 """What the column of file names is called where the file does not say."""
 
@@ -76,10 +79,10 @@ def read_table(path: Path) -> Table:
     if path.name in _CELEBA:
         header, rows = _CELEBA[path.name](path, text)
     elif suffix == ".jsonl":
-        return _of_records(path, _json_lines(path, text))
+        return _of_records(path, text)
     else:
         header, rows = _separated(path, text, "\t" if suffix == ".tsv" else None)
-    return _of_rows(path, header, rows)
+    return _of_rows(path, header, rows, _count(text))
 
 
 def _text(path: Path) -> str:
@@ -91,9 +94,18 @@ def _text(path: Path) -> str:
     return data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
 
 
-def _lines(text: str) -> list[str]:
-    """The lines of a text, each without its end; empty ones at the end are dropped."""
-    return text.rstrip().split("\n") if text.strip() else []
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text, each without its end, one at a time; empty ones at the end are dropped."""
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        stop = text.find("\n", at, end)
+        yield text[at : end if stop < 0 else stop]
+        at = end if stop < 0 else stop + 1
+
+
+def _count(text: str) -> int:
+    """How many lines there are at the most, whether they end as on Unix, Windows or the first Macintosh."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n") + 1
 
 
 _Rows = Iterator[tuple[int, list[str]]]
@@ -102,15 +114,15 @@ _Rows = Iterator[tuple[int, list[str]]]
 
 def _celeba_attributes(path: Path, text: str) -> tuple[list[str], _Rows]:
     """`list_attr_celeba.txt`: the count, the names, then for each image its file and its +-1s."""
-    lines = _lines(text)
-    names = lines[1].split() if len(lines) > 1 else []
+    lines, below = _lines(text), text.rstrip().count("\n") - 1
+    count, names = next(lines, ""), next(lines, "").split()
     if not names:
         raise _malformed(path, 2, f"1 to {MAX_COLUMNS} different attribute names")
-    if lines[0].strip() != str(len(lines) - 2):
-        raise _malformed(path, 1, f"the number of rows below, {len(lines) - 2}")
+    if count.strip() != str(below):
+        raise _malformed(path, 1, f"the number of rows below, {below}")
 
     def rows() -> _Rows:
-        for number, line in enumerate(lines[2:], start=3):
+        for number, line in enumerate(lines, start=3):
             cells = line.split()
             if len(cells) != len(names) + 1 or not {"1", "-1"}.issuperset(cells[1:]):
                 raise _malformed(path, number, f"a file name and {len(names)} values, each 1 or -1")
@@ -183,13 +195,19 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, record
 
 
-def _of_records(path: Path, records: Iterable[tuple[int, dict[str, Any]]]) -> Table:
-    kept = list(records)
-    header = list(dict.fromkeys(name for _, record in kept for name in record))
-    nested = {name for _, record in kept for name, cell in record.items() if isinstance(cell, list | dict)}
+def _of_records(path: Path, text: str) -> Table:
+    """JSON Lines, parsed twice: first for the names of all columns, so that no record need be kept."""
+    header, nested = dict[str, None](), set[str]()
+    for number, record in _json_lines(path, text):
+        header |= dict.fromkeys(record)
+        nested |= {name for name, cell in record.items() if isinstance(cell, list | dict)}
+        if len(header) > MAX_COLUMNS:
+            raise _malformed(path, number, f"at most {MAX_COLUMNS} different names")
     flat = [name for name in header if name not in nested]
-    rows = ((number, [_cell(record.get(name)) for name in flat]) for number, record in kept)
-    return _of_rows(path, flat, rows, tuple(name for name in header if name in nested))
+    rows = (
+        (number, [_cell(record.get(name)) for name in flat]) for number, record in _json_lines(path, text)
+    )
+    return _of_rows(path, flat, rows, _count(text), tuple(name for name in header if name in nested))
 
 
 def _cell(value: Any) -> str:
@@ -199,16 +217,24 @@ def _cell(value: Any) -> str:
 
 
 def _of_rows(
-    path: Path, header: list[str], rows: Iterable[tuple[int, list[str]]], nested: tuple[str, ...] = ()
+    path: Path,
+    header: list[str],
+    rows: Iterable[tuple[int, list[str]]],
+    most: int,
+    nested: tuple[str, ...] = (),
 ) -> Table:
+    """A table of no more than `most` rows."""
     named = [at for at, name in enumerate(header) if name]  # pandas writes row numbers under no name
     if not 1 <= len(named) <= MAX_COLUMNS or len({header[at] for at in named}) != len(named):
         raise _malformed(path, 1, f"1 to {MAX_COLUMNS} different names of columns")
     words: list[dict[str, int]] = [{} for _ in named]
     codes = [array("i") for _ in named]
+    fixed = (_ROW_BYTES + _CELL_BYTES * len(named)) * most
+    _check_memory(path, fixed)
     for _, row in rows:
         for seen, column, at in zip(words, codes, named, strict=True):
             column.append(seen.setdefault(row[at], len(seen)))
+        _check_memory(path, fixed + _WORD_BYTES * sum(map(len, words)))
     columns = {
         header[at]: Column(tuple(seen), np.array(column, np.int32))
         for at, seen, column in zip(named, words, codes, strict=True)
@@ -217,6 +243,14 @@ def _of_rows(
     key = next((lowered[name] for name in _KEYS if name in lowered), next(iter(columns)))
     files = columns.pop(key)
     return Table(key, tuple(files.words[code] for code in files.codes), columns, nested)
+
+
+def _check_memory(path: Path, size: int) -> None:
+    if size > MAX_MEMORY:
+        raise DataError(
+            f"{printable(path)}: expected a table that takes at most {MAX_MEMORY // 1_000_000} MB of memory, "
+            "but its rows and columns take more. Leave some out."
+        )
 
 
 def _malformed(path: Path, line: int, expected: str) -> DataError:
