@@ -53,7 +53,7 @@ def measure(codes: np.ndarray, factors: np.ndarray) -> list[float]:
     ]
 
 
-def by_size() -> None:
+def by_size(deviation: float) -> None:
     """Print the mean of every score of noisy codes for several numbers of images."""
     found = []
     for images, samples in SAMPLES.items():
@@ -63,7 +63,7 @@ def by_size() -> None:
             factors = rng.integers(0, SIZES, (images, len(SIZES))).astype(np.float64)
             scaled = (factors - factors.mean(axis=0)) / factors.std(axis=0)
             noise, unrelated = rng.standard_normal((2, *factors.shape))
-            drawn.append(measure(np.concatenate([scaled + 0.3 * noise, unrelated], axis=1), factors))
+            drawn.append(measure(np.concatenate([scaled + deviation * noise, unrelated], axis=1), factors))
         found.append(np.mean(drawn, axis=0))
     print("| images | " + " | ".join(f"{images:,}" for images in SAMPLES) + " |")
     print("|---" * (len(SAMPLES) + 1) + "|")
@@ -78,9 +78,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--sizes", action="store_true")
+    parser.add_argument("--noise", type=float, default=0.3, help="with --sizes: its standard deviation")
     arguments = parser.parse_args()
     if arguments.sizes:
-        by_size()
+        by_size(arguments.noise)
         return
     factors, codes = examples(arguments.images)
     if arguments.time:

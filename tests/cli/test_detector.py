@@ -146,6 +146,18 @@ def test_a_class_of_three_pictures_is_enough_to_be_told_how_little_that_is(
     assert "of the anomalous found" in capsys.readouterr().out
 
 
+def test_two_anomalous_images_cannot_be_judged_unseen_but_figures_are_drawn(
+    run: Run, taught: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = ("--normal", photos, "--anomalous", "scenes", "--anomalous-limit", 2, "--splits", 2)
+    capsys.readouterr()
+    assert run("detector", taught, *two, "--out", tmp_path / "figures") == 0
+    assert "At its threshold: not measured" in capsys.readouterr().out
+    drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert "extremes" in drawn
+    assert "reliability" not in drawn
+
+
 def test_one_picture_is_judged_as_it_is_in_a_folder(
     run: Run, taught: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

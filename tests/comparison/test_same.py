@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float64, Int
 from scipy.special import expit
-from scipy.stats import multivariate_normal
+from scipy.stats import binomtest, multivariate_normal
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -200,10 +200,31 @@ def test_more_pictures_of_the_same_people_do_not_make_an_interval_surer_than_mor
 
 
 def test_no_mistake_among_few_identities_is_no_proof_that_there_is_none() -> None:
-    who = np.array([[one, one] for one in range(10)] + [[one, (one + 1) % 10] for one in range(10)])
-    rates = error_rates(np.arange(20.0)[::-1], np.arange(20) < 10, who)
-    assert (rates.auc, rates.auc_high) == (1, 1)
-    assert rates.auc_low == pytest.approx(10 / (10 + 1.96**2), abs=1e-4)
+    alone = [[one, (one + 1) % 90] for one in range(10, 90)]  # 80 people of whom there is one picture
+    strangers = [[one, (one + 1) % 10] for one in range(10)] + alone
+    who = np.array([[one, one] for one in range(10)] + strangers)
+    rates = error_rates(np.arange(100.0)[::-1], np.arange(100) < 10, who)
+    wilson = proportion_ci(0, 10)
+    assert wilson[0] == 0
+    assert (rates.auc, rates.auc_high) == (rates.accepted, rates.accepted_high) == (1, 1)
+    assert (rates.equal_error, rates.equal_error_low) == (0, 0)
+    assert rates.equal_error_high == pytest.approx(wilson[1], rel=1e-4)
+    assert (rates.auc_low, rates.accepted_low) == pytest.approx((1 - wilson[1],) * 2, rel=1e-4)
+
+
+def test_all_pairs_accepted_is_no_proof_where_some_strangers_score_higher() -> None:
+    score = np.concatenate([np.arange(10.0, 20), [30.0], np.arange(-199.0, 0)])
+    who = np.array([[one % 10, one % 10 if one < 10 else (one + 1) % 10] for one in range(210)])
+    rates = error_rates(score, np.arange(210) < 10, who)
+    assert (rates.accepted, rates.accepted_high) == (1, 1)
+    assert rates.auc < 1
+    assert rates.accepted_low <= 1 - proportion_ci(0, 10)[1] + 1e-4
+
+
+def proportion_ci(mistakes: int, count: int) -> tuple[float, float]:
+    """Wilson's interval by scipy."""
+    interval = binomtest(mistakes, count).proportion_ci(method="wilson")
+    return interval.low, interval.high
 
 
 def test_the_same_seed_gives_the_same_model(drawn: Drawn, table: LatentTable) -> None:

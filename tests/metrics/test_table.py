@@ -136,9 +136,29 @@ def test_a_score_of_few_images_is_marked_where_their_number_moves_it(rng: np.ran
     cheap = ("mig", "modularity", "factor_vae")
     few = evaluate(*draw(rng, 300), NAMES, metrics=cheap, resamples=4)
     many = evaluate(*draw(rng, 10_000), NAMES, metrics=cheap, resamples=4)
-    assert [score.biased for score in few] == [True, True, False]
+    assert all(score.biased for score in few)
     assert {score.images for score in few} == {300}
     assert not any(score.biased for score in many)
+
+
+def test_what_counts_as_steady_is_so_for_codes_that_tell_the_factors_half(rng: np.random.Generator) -> None:
+    def mean_score(name: str, images: int, samples: int) -> float:
+        values = []
+        for _ in range(samples):
+            factors = rng.integers(0, (3, 6, 40, 32, 32), (images, 5)).astype(np.float64)
+            codes = np.concatenate([(factors - factors.mean(0)) / factors.std(0), np.zeros((images, 2))], 1)
+            codes += rng.standard_normal(codes.shape)
+            logs = np.zeros(codes.shape)
+            sample = Sample(codes, factors, (True,) + 4 * (False,), logs, np.random.default_rng(0))
+            values.append(METRICS[name].measure(sample)[0][0])
+        return float(np.mean(values))
+
+    moves = {
+        name: mean_score(name, 3_000, 1) - mean_score(name, 300, 2) for name in ("factor_vae", "beta_vae")
+    }
+    assert moves["factor_vae"] > 0.1
+    assert abs(moves["beta_vae"]) < 0.02
+    assert {name for name, metric in METRICS.items() if metric.steady} == {"beta_vae"}
 
 
 def test_fewer_images_lower_mig_and_no_interval_says_so(rng: np.random.Generator) -> None:

@@ -35,7 +35,7 @@ class Study:
         diagnosis: Of the six losses, within bins of equally busy images.
         probability: float64 [image], of being normal, by the detector at hand, fitted on other images; of
             the images that could be judged so.
-        normal: bool [image], whether each image is.
+        normal: bool [image], whether each of these images is.
         found: Share of the anomalous images that its threshold flags, likewise; None where what is left for
             fitting is too little for what the threshold promises.
         false_alarms: Share of the normal images that it flags, likewise.

@@ -70,7 +70,7 @@ def detector(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from pellucid.anomaly.detector import Detector
-    from pellucid.anomaly.features import joined, measure
+    from pellucid.anomaly.features import measure
     from pellucid.anomaly.grouping import group_labels, joined_groups
     from pellucid.anomaly.storage import DETECTOR, save_detector
     from pellucid.model.inside import inside
@@ -141,7 +141,7 @@ def detector(
             fitted.unbeaten = studied.unbeaten
             about["study"] = studied.summary()
             with spinner("drawing figures"):
-                figures = _draw(folder, model, fitted, studied, joined([known, others]), pictures)
+                figures = _draw(folder, fitted, studied, known, others, pictures)
         save_detector(fitted, run, about)
     record = {
         "columns": list(fitted.fitted.columns),
@@ -244,18 +244,22 @@ def _pictures(*parts: "tuple[Dataset, Any]") -> "Pictures":
 
 def _draw(
     folder: Path,
-    model: "Model",
     fitted: "Detector",
     studied: "Study",
-    features: "Features",
+    known: "Features",
+    others: "Features",
     pictures: "Pictures",
 ) -> list[Path]:
+    import numpy as np
+
     from pellucid.anomaly.evaluation import extremes
+    from pellucid.anomaly.features import joined
     from pellucid.report.detection import precision_recall_figure
     from pellucid.report.diagnosis import coefficients_figure, reliability_figure, texture_figure
     from pellucid.report.extremes import extremes_figure
     from pellucid.report.figures import save_figure
 
+    features, normal = joined([known, others]), np.repeat([True, False], [len(known), len(others)])
     labels = {column: fitted.label(column) for column in features.columns}
     decisive = studied.decisive
     drawn = {
@@ -264,7 +268,7 @@ def _draw(
         "coefficients-losses": coefficients_figure(studied.named("six losses")),
         "texture": texture_figure(studied.diagnosis, measure="busyness", labels=labels),
         "extremes": extremes_figure(
-            extremes(features, studied.normal, "mse"), features, pictures, model.reconstruct
+            extremes(features, normal, "mse"), features, pictures, fitted.model.reconstruct
         ),
     }
     if len(studied.probability):

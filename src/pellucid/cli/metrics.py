@@ -244,7 +244,7 @@ def _few(scores: "Sequence[Score]") -> list[str]:
         return []
     return [
         f"Warning: {few:,} images are fewer than {STANDARD_IMAGES:,}. That moves the scores themselves, not "
-        "their intervals alone (all but FactorVAE and beta-VAE score). Compare with scores of as many only."
+        "their intervals alone (all but beta-VAE score). Compare with scores of as many only."
     ]
 
 

@@ -34,7 +34,7 @@ class ErrorRates:
     """How often a decision about identities that took no part in the fit is wrong.
 
     All 95 % intervals are those of the bootstrap over identities, not over pairs: 20 pictures of one person
-    are 190 pairs, and still one person.
+    are 190 pairs, and still one person. Where a rate is perfect, its other end is Wilson's.
 
     Attributes:
         auc: How often a pair of one identity scores above a pair of strangers, 0.5 by chance.
@@ -250,8 +250,12 @@ def error_rates(
         if weight[kind].any() and weight[~kind].any():
             drawn.append(_rates(kind, last, weight))
     low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
-    if found[0] == 1:  # no sample has a mistake: as sure as Wilson is of as many identities without one
-        low[0] = len(identities) / (len(identities) + _Z95**2)
+    # A rate without a mistake has none in any sample either. Its end is then Wilson's for no mistake of as
+    # many identities as have pairs of their own: the others are strangers only.
+    repeated = len(np.unique(first[kind]))
+    surest = _Z95**2 / (repeated + _Z95**2)
+    low = np.where([found[0] == 1, False, found[2] == 1], np.minimum(low, 1 - surest), low)
+    high = np.where([False, found[1] == 0, False], np.maximum(high, surest), high)
     ends = [(min(a, value), value, max(value, b)) for a, value, b in zip(low, found, high, strict=True)]
     (auc_low, auc, auc_high), (equal_low, equal, equal_high), (accepted_low, accepted, accepted_high) = ends
     return ErrorRates(

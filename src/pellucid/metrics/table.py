@@ -173,7 +173,7 @@ METRICS: Mapping[str, Metric] = {
     "dci": Metric(
         ("DCI disentanglement", "DCI completeness", "DCI informativeness"), _dci, costly=True, least_factors=2
     ),
-    "factor_vae": Metric(("FactorVAE score",), _factor_vae, least_factors=2, steady=True),
+    "factor_vae": Metric(("FactorVAE score",), _factor_vae, least_factors=2),
     "beta_vae": Metric(("beta-VAE score",), _beta_vae, costly=True, least_factors=2, steady=True),
     "modularity": Metric(("modularity",), _modularity, least_factors=2),
     "explicitness": Metric(("explicitness",), _explicitness, costly=True),
