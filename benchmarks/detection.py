@@ -19,8 +19,8 @@ from pellucid.anomaly.baselines import pca_features
 from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.evaluation import evaluate
 from pellucid.anomaly.features import Features, columns_of, measure
-from pellucid.anomaly.grouping import groups_of
 from pellucid.anomaly.texture import TEXTURE
+from pellucid.data.grouping import groups_of
 
 CHOICES = ("losses", "losses+texture", "losses+latents", "losses+texture+latents")
 

@@ -34,6 +34,7 @@ class Noise:
         images: How many.
         draw: Draws [image attribute].
         power: Of a normal variable, which the codes are: 3 gives them long tails.
+        crops: Images of one group, which have its attributes and nearly its codes.
     """
 
     words: str
@@ -41,6 +42,7 @@ class Noise:
     images: int
     draw: Callable[[np.random.Generator, int], Values]
     power: int = 1
+    crops: int = 1
 
 
 def classes(count: int) -> Callable[[np.random.Generator, int], Values]:
@@ -82,18 +84,23 @@ NOISE = (
     Noise("40 binary, half positive", "binary", 200, rare(40, 80, 120)),
     Noise("20 numbers", "ordinal", 40, ranks(20)),
     Noise("20 numbers", "ordinal", 1_000, ranks(20)),
+    Noise("40 binary, half positive; ten crops each", "binary", 1_000, rare(40, 40, 60), crops=10),
 )
 
 
-def false_names(noise: Noise, samples: int) -> tuple[float, float]:
+def false_names(noise: Noise, samples: int, *, told: bool = True) -> tuple[float, float]:
     """Share of samples in which any latent is significant on the half that chooses, and any is named."""
     significant = named = 0
     for sample in range(samples):
         rng = np.random.default_rng([sample, noise.images])
-        codes = rng.standard_normal((noise.images, LATENTS)) ** noise.power
-        values = noise.draw(rng, noise.images)
+        groups = np.repeat(np.arange(noise.images // noise.crops), noise.crops)
+        codes = rng.standard_normal((groups[-1] + 1, LATENTS))[groups] ** noise.power
+        if noise.crops > 1:
+            codes += 0.2 * rng.standard_normal(codes.shape)
+        values = noise.draw(rng, groups[-1] + 1)[groups]
         names = [f"attribute {at}" for at in range(values.shape[1])]
-        found = track(codes, values, names, [noise.kind] * len(names), seed=sample)
+        kinds = [noise.kind] * len(names)
+        found = track(codes, values, names, kinds, groups=groups if told else None, seed=sample)
         significant += any(one.p_value <= SIGNIFICANT for one in found)
         named += suggest(UNNAMED, found) != UNNAMED
     return significant / samples, named / samples
@@ -151,8 +158,10 @@ def main() -> None:
     samples = parser.parse_args().samples
     print("| noise | images | significant | named |\n|---|---|---|---|")
     for noise in NOISE:
-        significant, named = false_names(noise, samples)
-        print(f"| {noise.words} | {noise.images:,} | {significant:.1%} | {named:.1%} |", flush=True)
+        for told in (True, False) if noise.crops > 1 else (True,):
+            words = noise.words + ("" if told else ", groups not told")
+            significant, named = false_names(noise, samples, told=told)
+            print(f"| {words} | {noise.images:,} | {significant:.1%} | {named:.1%} |", flush=True)
     print("\n| what 32 latents know | positives | interval holds the truth | mean error |\n|---|---|---|---|")
     for best in BEST:
         held, error = best_of_many(best, samples)

@@ -38,7 +38,7 @@ RESULTS = (
 ALIASES = (
     ("pellucid.model.predictor", "Images"),
     ("pellucid.anomaly.detector", "Examples"),
-    ("pellucid.anomaly.grouping", "Labels"),
+    ("pellucid.data.grouping", "Labels"),
     ("pellucid.objective.reconstruction", "Scores"),
     ("pellucid.data.images", "Crop"),
     ("pellucid.data.dataset", "Split"),

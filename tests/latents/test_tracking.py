@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from pellucid.errors import DataError
 from pellucid.latents.tracking import _MEASURES, Tracking, _rank, track
 
 
@@ -361,3 +362,33 @@ def test_noise_is_rarely_significant(kind: str, images: int) -> None:
         found = track(rng.standard_normal((images, 32)), values[:, None].astype(np.float64), ["it"], [kind])
         significant += any(one.p_value <= 0.05 for one in found)
     assert significant <= 8  # 5 % of 60, and 5 for luck
+
+
+def test_one_image_of_each_group_takes_part(rng: np.random.Generator) -> None:
+    has = np.repeat(rng.random(200) < 0.5, 5)
+    codes = np.repeat(rng.standard_normal(200), 5) + has
+    (alone,) = track(codes[::5, None], has[::5, None].astype(np.float64), ["it"], ["binary"])
+    for labels in (np.repeat(np.arange(200), 5), [f"video {row // 5}" for row in range(1000)]):
+        (found,) = track(codes[:, None], has[:, None].astype(np.float64), ["it"], ["binary"], groups=labels)
+        assert found.images == alone.images == 100
+        assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.2)
+    with pytest.raises(DataError, match="one label for each of 1,000 images"):
+        track(codes[:, None], has[:, None].astype(np.float64), ["it"], ["binary"], groups=[0, 1])
+
+
+def test_what_crops_of_one_image_share_is_no_evidence_if_their_groups_are_told() -> None:
+    groups, held = np.repeat(np.arange(100), 10), {"told": 0, "not told": 0}
+    significant = dict.fromkeys(held, 0)
+    for sample in range(60):
+        rng = np.random.default_rng(sample)
+        codes = rng.standard_normal((100, 32))[groups] + 0.2 * rng.standard_normal((1000, 32))
+        has = (rng.permutation(100) < 30)[groups, None].astype(np.float64)
+        for what, labels in (("told", groups), ("not told", None)):
+            found = track(codes, has, ["it"], ["binary"], groups=labels, seed=sample)
+            best = max(found, key=lambda one: one.strength)
+            significant[what] += best.p_value <= 0.05
+            held[what] += best.low <= 0.5 <= best.high
+    assert significant["told"] <= stats.binom.ppf(0.999, 60, 0.05)
+    assert held["told"] >= stats.binom.ppf(0.001, 60, 0.95)
+    assert significant["not told"] == 60  # what would be believed without groups
+    assert held["not told"] < 10

@@ -12,7 +12,7 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pellucid.anomaly.grouping import numbered, strata
+from pellucid.data.grouping import numbered, strata
 from pellucid.errors import ConfigError
 
 MOST_PUT_ASIDE = 20_000

@@ -22,10 +22,10 @@ from pellucid.anomaly.explanation import (
 )
 from pellucid.anomaly.features import PICTURE_COLUMNS, Features, columns_of, measure, measure_images
 from pellucid.anomaly.gaussian import GaussianDetector
-from pellucid.anomaly.grouping import Labels, joined_groups
 from pellucid.anomaly.logistic import LogisticDetector
 from pellucid.anomaly.verdict import COLUMN_LABELS, Contribution, Verdict
 from pellucid.data.dataset import Dataset
+from pellucid.data.grouping import Labels, joined_groups
 from pellucid.data.images import to_float, to_pixels
 from pellucid.errors import ConfigError, DataError
 from pellucid.latents.caution import cautions

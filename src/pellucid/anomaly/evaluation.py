@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pellucid.anomaly.features import LOSS_COLUMNS, Features
-from pellucid.anomaly.grouping import numbered, strata
+from pellucid.data.grouping import numbered, strata
 from pellucid.errors import ConfigError, DataError
 from pellucid.metrics.scale import standardise
 

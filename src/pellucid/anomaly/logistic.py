@@ -24,8 +24,8 @@ from pellucid.anomaly.calibration import (
     platt,
     put_aside,
 )
-from pellucid.anomaly.grouping import numbered
 from pellucid.anomaly.thresholds import choose, parse
+from pellucid.data.grouping import numbered
 from pellucid.errors import ConfigError
 
 KIND = "logistic"

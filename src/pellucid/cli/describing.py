@@ -17,9 +17,16 @@ _PATIENCE = 600.0  # seconds for another program that is measuring: a training t
 
 
 def describe(
-    model: "Model", dataset: "Dataset", rows: Any, *, suggest: bool, quiet: bool = False
+    model: "Model",
+    dataset: "Dataset",
+    rows: Any,
+    *,
+    suggest: bool,
+    groups: str | None = None,
+    quiet: bool = False,
 ) -> "tuple[tuple[Card, ...], LatentTable]":
     """Measure, name if asked, store, draw and print: what `latents` is, and what ends a training."""
+    from pellucid.data.grouping import group_labels
     from pellucid.latents.activity import encode_dataset, measure_activity
     from pellucid.latents.cards import build_cards
     from pellucid.latents.names import change_latents, with_activity
@@ -34,11 +41,18 @@ def describe(
     run, known = model.directory, dataset.attributes
     if suggest and known is None:
         raise ConfigError("--suggest needs images with attributes or factors; these have none.")
+    if groups is not None and known is None:
+        raise ConfigError("--groups needs images with attributes or factors; these have none.")
+    alike = group_labels(dataset, rows, groups)
     with locked(run / REPORT, patience=_PATIENCE):
         with counting_bar("encoding images") as advance:
             codes = encode_dataset(model, dataset, rows, progress=advance)
         activity = measure_activity(codes)
-        tracked = track(codes.mean, known.lookup(rows), known.names, known.kinds) if known is not None else ()
+        tracked = (
+            ()
+            if known is None
+            else track(codes.mean, known.lookup(rows), known.names, known.kinds, groups=alike)
+        )
 
         def described(table: "LatentTable") -> "LatentTable":
             table = with_activity(table, activity)

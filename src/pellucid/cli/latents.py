@@ -14,6 +14,7 @@ def latents(
     skip: int = 0,
     limit: int | None = None,
     suggest: bool = False,
+    groups: str | None = None,
     trust_data: bool = False,
     json: bool = False,
     device: str = "auto",
@@ -26,6 +27,8 @@ def latents(
         skip: Leave out the first images of --data by name.
         limit: Use no more than this many images of --data.
         suggest: Also name unnamed latents from the attributes that they track.
+        groups: Which images belong together, as crops of one image do: folder, name (equal before the last
+            _), identity or an attribute, as for `pellucid detector`. One of each group tells what is tracked.
         trust_data: Open the training images at the path that the run names, even if it was not trained here.
         json: Print the table as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -38,6 +41,6 @@ def latents(
                 f"{data}: expected at least {FEWEST} images to measure, got {len(rows)}. Name more."
             )
         rows = rows_to_measure(dataset)
-    cards, table = describe(model, dataset, rows, suggest=suggest, quiet=json)
+    cards, table = describe(model, dataset, rows, suggest=suggest, groups=groups, quiet=json)
     if json:
         print_json(latents_record(cards, table, len(rows)) | {"skipped": skipped_record(dataset)})

@@ -1,7 +1,7 @@
 """`pellucid name`: what a person calls a latent."""
 
 from pellucid.cli.describing import describe
-from pellucid.cli.opening import Run, open_run
+from pellucid.cli.opening import Run, only_with, open_run
 from pellucid.cli.printing import print_json
 from pellucid.errors import ConfigError
 from pellucid.terminal import say
@@ -19,6 +19,7 @@ def name(
     data: str | None = None,
     skip: int = 0,
     limit: int | None = None,
+    groups: str | None = None,
     trust_data: bool = False,
     json: bool = False,
 ) -> None:
@@ -35,17 +36,20 @@ def name(
         data: With --suggest: images with attributes. Default: the held-out images of the training data.
         skip: Leave out the first images of --data by name.
         limit: Use no more than this many images of --data.
+        groups: With --suggest: which images belong together, as crops of one image do: folder, name
+            (equal before the last _), identity or an attribute. One of each group tells what is tracked.
         trust_data: Open the training images at the path that the run names, even if it was not trained here.
         json: Print the names as JSON.
     """
     from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
     from pellucid.model.directory import read_config
 
+    only_with("--suggest", suggest, data=data, skip=skip or None, limit=limit, groups=groups)
     if suggest:
         if latent is not None or clear or nuisance is not None:
             raise ConfigError("expected either a latent or --suggest, got both.")
         model, dataset, rows = open_run(run, data, skip, limit, "auto", trust_data=trust_data)
-        _, table = describe(model, dataset, rows, suggest=True, quiet=True)
+        _, table = describe(model, dataset, rows, suggest=True, groups=groups, quiet=True)
     else:
         latents = read_config(run)[0].architecture.latents
         if latent is None and nuisance is not None:

@@ -2,7 +2,8 @@
 
 The best of many latents is also the luckiest: measured on the images that chose it, it seems better than it
 is, and its interval misses the truth. So one random half of the images chooses (which latent, which class,
-which direction, and whether it is significant after counting every test), and the other half measures.
+which direction, and whether it is significant after counting every test), and the other half measures. Images
+that belong together are no independent evidence: of each group one takes part.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from scipy.special import erfc, fdtrc, ncfdtr
 
 from pellucid.data.attributes import Kind
+from pellucid.data.grouping import Labels, numbered
 
 Z95 = 1.959963984540054
 ANGLE_BINS = 20
@@ -82,6 +84,7 @@ def track(
     names: Sequence[str],
     kinds: Sequence[Kind],
     *,
+    groups: Labels | None = None,
     seed: int = 0,
 ) -> tuple[Tracking, ...]:
     """Measure every latent against every attribute: one half of the images chooses, the other measures.
@@ -102,15 +105,21 @@ def track(
             not known.
         names: One for each attribute.
         kinds: One for each attribute.
-        seed: Decides which half an image is in. One split serves all attributes.
+        groups: A label for each image; images with one label belong together, as crops of one image do. One
+            of them, drawn at random, takes part. None: each image is on its own.
+        seed: Decides which image of a group takes part, and in which half. One split serves all attributes.
 
     Returns:
         Attribute by attribute, and latent by latent within it. A latent or an attribute that is constant in
         either half, and an attribute too rarely known to say anything, has none.
+
+    Raises:
+        DataError: If there is not one group for each image.
     """
     order = np.random.default_rng(seed).permutation(len(codes))
+    first = np.sort(np.unique(numbered(groups, len(codes))[order], return_index=True)[1])
     choosing, measuring = (
-        _measure_all(codes[half], values[half], kinds) for half in np.array_split(order, 2)
+        _measure_all(codes[half], values[half], kinds) for half in np.array_split(order[first], 2)
     )
     tests = sum(int(one.varies.sum()) for alternatives in choosing for one in alternatives.values())
     return tuple(

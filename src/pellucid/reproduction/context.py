@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from pellucid.anomaly.evaluation import subsample
 from pellucid.anomaly.features import Features, measure_images
 from pellucid.data.dataset import Dataset
+from pellucid.data.grouping import group_labels
 from pellucid.data.people import NUISANCE
 from pellucid.errors import ConfigError
 from pellucid.latents.activity import encode_dataset, measure_activity
@@ -128,7 +129,12 @@ class Context:
         with self.watch.counting("measuring latents") as advance:
             codes = encode_dataset(model, images, rows, progress=advance)
         activity, known = measure_activity(codes), images.attributes
-        tracked = track(codes.mean, known.lookup(rows), known.names, known.kinds) if known is not None else ()
+        copies = group_labels(images, rows, None)
+        tracked = (
+            ()
+            if known is None
+            else track(codes.mean, known.lookup(rows), known.names, known.kinds, groups=copies)
+        )
 
         def measured(table: LatentTable) -> LatentTable:
             table = suggest(with_activity(table, activity), tracked)

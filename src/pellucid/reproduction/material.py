@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from pellucid.anomaly.grouping import groups_of
 from pellucid.data.builtin import BUILTIN
 from pellucid.data.dataset import Dataset
+from pellucid.data.grouping import groups_of
 from pellucid.data.images import printable, to_float
 from pellucid.data.sources import find_source
 from pellucid.data.store import open_dataset

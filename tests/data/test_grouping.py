@@ -11,9 +11,9 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pellucid.anomaly.grouping import _merged, group_labels, groups_of, joined_groups, numbered, strata
 from pellucid.data.attributes import from_table
 from pellucid.data.dataset import Dataset
+from pellucid.data.grouping import _merged, group_labels, groups_of, joined_groups, numbered, strata
 from pellucid.data.store import open_dataset
 from pellucid.errors import ConfigError, DataError
 
