@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from untrained_run import make_untrained_run
 
+from pellucid.model import directory
 from pellucid.scoring import inputs
 
 DIES = """
@@ -96,6 +97,30 @@ def ended(command: tuple[object, ...], dies: tuple[str, int, int], mark: str, **
     return said
 
 
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """As in a terminal, whatever these tests were started by."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_says_so_and_exits_with_130(
+    end: signal.Signals,
+    run: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(directory, "read_config", lambda _: signal.raise_signal(end))
+    assert run("name", tmp_path) == 130
+    assert capsys.readouterr().err == "\npellucid: stopped.\n"
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
 def test_sigterm_ends_a_local_ray_cluster_too(photos: Path, undisturbed: bytes, tmp_path: Path) -> None:
     pytest.importorskip("ray")
@@ -134,6 +159,7 @@ def wait_until_none_has(mark: str, seconds: float = 20) -> None:
     [
         *((stage, signal.SIGKILL) for stage in STAGES),
         ("workers have started", signal.SIGTERM),
+        ("the table is begun", signal.SIGINT),
         ("the table is begun", signal.SIGTERM),
         ("some parts are deleted", signal.SIGHUP),
     ],
@@ -151,6 +177,7 @@ def test_a_scoring_that_is_ended_leaves_no_process_and_the_same_command_gives_it
     table = tmp_path / "table.csv"
     said = ended(scoring(photos, table, workers), (method, nth, end), secrets.token_hex(8))
     if end != signal.SIGKILL:
+        assert said.endswith("\npellucid: stopped.\n")
         assert "Traceback" not in said
         assert not [path for path in tmp_path.rglob("*") if path.name.endswith((".part", ".lock"))]
     capsys.readouterr()

@@ -39,6 +39,7 @@ app = App(
     help="Train autoencoders whose latents a person can name, and justify decisions about images by them. "
     "--debug before or after any command shows the whole trace of an error.",
     default_parameter=None,
+    suppress_keyboard_interrupt=False,  # `main` says that it has stopped
 )
 app.command(train.train)
 app.command(latents.latents)
