@@ -69,13 +69,14 @@ def main(detector: str, *paths: str) -> None:
     session = onnxruntime.InferenceSession(detector, providers=["CPUExecutionProvider"])
     about = json.loads(session.get_modelmeta().custom_metadata_map["pellucid"])
     columns = about["detector"]["columns"]
+    caution = f". Caution: {'; '.join(about['cautions'])}" if about["cautions"] else ""
     for path in paths:
         pixels = pixels_of(Path(path).read_bytes(), about["preprocessing"])
         answers = session.run(about["outputs"], {"pixels": pixels})
         found = dict(zip(about["outputs"], answers, strict=True))
         verdict = "normal" if found["normal"][0] else "anomalous"
         reason = columns[int(np.abs(found["contributions"][0]).argmax())]["label"]
-        print(f"{path}: {verdict}, score {found['score'][0]:.4f}, most by {reason}")
+        print(f"{path}: {verdict}, score {found['score'][0]:.4f}, most by {reason}{caution}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def test_detector_evaluates_draws_and_is_kept(
     capsys.readouterr()
     assert run("detector", taught, *SCENES, "--json", "--columns", "losses", "--threshold", "recall=0.9") == 0
     record = json.loads(capsys.readouterr().out)
+    assert record["cautions"][0] == "the model has been trained on only 2,400 images in 150 steps"
     assert record["columns"][0] == "mse"
     assert len(record["columns"]) == 6
     names = [evaluation["name"] for evaluation in record["study"]["evaluations"]]

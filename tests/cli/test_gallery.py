@@ -10,6 +10,8 @@ from PIL import Image
 from pellucid.cli.gallery import _print
 from pellucid.comparison.gallery import Match
 
+DOUBT = "the model has been trained on only 2,400 images in 150 steps"
+
 
 @pytest.fixture
 def measured(run: Callable[..., int], trained: Path, tmp_path: Path) -> Path:
@@ -46,6 +48,8 @@ def test_candidates_are_ranked_and_unreadable_ones_are_named(
     assert run("gallery", measured, photos / "000.png", photos, *options) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["candidates"] == 114
+    assert record["cautions"][0] == DOUBT
+    assert record["note"].endswith(f" Caution: {'; '.join(record['cautions'])}.")
     assert {entry["name"] for entry in record["skipped"]} == {f"{i:03d}.png" for i in range(7, 120, 20)}
     matches = record["matches"]
     assert len(matches) == 4
@@ -62,6 +66,7 @@ def test_known_identities_give_probabilities_until_the_marks_change(
     assert run("same", measured, people, "--json") == 0
     learned = json.loads(capsys.readouterr().out)
     assert learned["pictures"] == "90 pictures of 30 identities"
+    assert learned["cautions"][0] == DOUBT
     assert learned["identity"]["rates"]["auc"] > 0.8
     assert run("gallery", measured, wanted, people, "--json") == 0
     several = json.loads(capsys.readouterr().out)
@@ -74,7 +79,11 @@ def test_known_identities_give_probabilities_until_the_marks_change(
     assert run("compare", measured, wanted / "0.png", wanted / "1.png", "--json") == 0
     assert json.loads(capsys.readouterr().out)["same_probability"] > 0.5
     assert run("gallery", measured, wanted / "0.png", people, "--all-latents") == 0
-    assert "probability" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "probability" in printed
+    assert f"Caution: {DOUBT}" in " ".join(printed.split())
+    assert run("same", measured, people) == 0
+    assert f"Caution: {DOUBT}" in " ".join(capsys.readouterr().out.split())
     table = json.loads((measured / "latents.json").read_text())["latents"]
     active = [f"z{record['index']}" for record in table if record["active"]]
     for latent in active:

@@ -13,6 +13,10 @@ def test_latents_as_json_says_what_is_active(
     assert run("latents", trained, "--json") == 0
     record = json.loads(capsys.readouterr().out)
     assert 1 <= record["active"] <= 3
+    doubt = "the model has been trained on only 2,400 images in 150 steps"
+    assert record["cautions"][0] == doubt
+    assert run("latents", trained) == 0
+    assert f"Caution: {doubt}." in capsys.readouterr().out
     assert [entry["kl"] for entry in record["latents"]] == sorted(
         (e["kl"] for e in record["latents"]), reverse=True
     )

@@ -69,6 +69,16 @@ def test_many_latents_are_cut_and_said_to_be(compared: Comparison) -> None:
     assert "19 latents that differ less are not shown." in " ".join(texts(figure))
 
 
+def test_a_gallery_shows_what_makes_it_doubtful_to_the_end() -> None:
+    match = Match("a.png", 0, 0.5, None, ())
+    note = "By 14 latents that are not marked as nuisance, " + "weighed by what was learned, " * 8
+    said = "Caution: only 1 of 10 latents is active."
+    figure = gallery_figure(
+        torch.zeros(1, 3, 32, 32), [match], torch.zeros(1, 3, 32, 32), candidates=9, note=note + said
+    )
+    assert said in " ".join(" ".join(texts(figure)).split())
+
+
 def test_hostile_names_break_neither_figure(compared: Comparison, tmp_path: Path) -> None:
     table = rename(bands_table(), 1, "$x_{" + "W" * 50)
     odd = compare(bands_model(), picture(0.5, -1.0, 0.0, 0.0), picture(0.2, 1.0, 0.8, 0.0), table=table)

@@ -27,6 +27,7 @@ def _case(run: Path, *, one_class: bool, **built: object) -> Case:
         detector = Detector(model, threshold="false-alarm=0.1").fit(normal, groups=np.arange(60) * 2 // 3)
     else:
         detector = Detector(model).fit(normal, strange)
+    detector.unbeaten = ("PCA",)
     save_detector(detector, run)
     return Case(run, model, detector, export(model, detector.table, detector, run / "onnx"))
 

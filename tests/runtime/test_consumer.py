@@ -198,6 +198,7 @@ def test_the_script_and_detect_decide_alike(
         (record,) = [record for name, record in judged.items() if name.endswith(Path(file).name)]
         verdict, score = line.removeprefix(f"{file}: ").split(", ")[:2]
         assert verdict == record["verdict"]
+        assert line.endswith(". Caution: without any network, PCA tells these images apart as well")
         size = max(1, sum(abs(part["contribution"]) for part in record["contributions"]))
         assert abs(float(score.removeprefix("score ")) - record["score"]) < 1e-4 + 1e-5 * size
     assert "pellucid" not in EXAMPLE.read_text().replace('"pellucid"', "").replace("Pellucid", "")

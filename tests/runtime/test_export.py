@@ -72,6 +72,8 @@ def test_the_metadata_say_what_a_program_needs(case: Case) -> None:
         assert about["preprocessing"]["crop"]["name"] == pre.crop
         assert [latent["name"] for latent in about["latents"]][2] == "<b>left</b>"
         assert about["model"] == case.model.fingerprint
+        doubt = "without any network, PCA tells these images apart as well"
+        assert about["cautions"] == ([doubt] if file.name == "detector.onnx" else [])
         assert str(Path.cwd()) not in str(written)  # where it was exported is nobody's business
         assert not [t for t in written.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
 

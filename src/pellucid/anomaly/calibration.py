@@ -1,4 +1,4 @@
-"""What a detector learns from images put aside: probabilities, p-values, and which images those are."""
+"""What a detector learns from held-out images: probabilities, p-values, and which images those are."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,7 +73,7 @@ class CalibrationScores:
 
 
 def check_share(calibration: Any) -> None:
-    """Refuse a share of images to put aside that is not between 0 and 1.
+    """Refuse a share of images to hold out that is not between 0 and 1.
 
     Raises:
         ConfigError: If it is not.
@@ -132,13 +132,13 @@ def put_aside(
 ) -> tuple[Int64[np.ndarray, " fitted"], Int64[np.ndarray, " calibration"]]:
     """The rows to fit on and the rows to calibrate on, at random: no group of images has rows in both.
 
-    Of the groups that hold images of the same classes, the share is put aside, at least one group and never
-    the last one. Of a large class at most 20,000 images are put aside, since p-values need no finer steps;
-    where so many would be put aside of groups, each gives as many as leave room for the others.
+    Of the groups that hold images of the same classes, the share is held out, at least one group and never
+    the last one. Of a large class at most 20,000 images are held out, since p-values need no finer steps;
+    where so many would be held out of groups, each gives as many as leave room for the others.
 
     Args:
         classes: The class of each image, by number from 0 on.
-        share: Of the groups to put aside.
+        share: Of the groups to hold out.
         random_state: A seed, a RandomState, or None for another split every time.
         groups: The group of each image, by number; None if each is on its own.
 

@@ -149,7 +149,7 @@ class Detector:
             is a promise, which needs images: `false-alarm=0.05` 19 for calibration, a quarter of all.
         class_weight: Of the logistic regression; "balanced" counts both classes alike.
         strength: Inverse strength of its penalty, scikit-learn's C.
-        seed: Decides which images are put aside for the threshold, and which are remembered.
+        seed: Decides which images are held out for the threshold, and which are remembered.
         remember: How many normal pictures to keep, to show the nearest ones in explanations.
 
     Attributes:

@@ -34,7 +34,7 @@ _KEYS = ("kind", "settings", "mean", "scale", "whitening", "offset", *records.CA
 class GaussianDetector(OutlierMixin, BaseEstimator):
     """Score rows by how far they lie from the mean of normal ones, by their covariance.
 
-    A share of the groups of images is put aside: threshold and p-values come from it. The rest gives mean and
+    A share of the groups of images is held out: threshold and p-values come from it. The rest gives mean and
     scale of each column (1 for a constant one) and the columns' correlation, shrunk as Ledoit & Wolf (2004)
     do. Every image is a group of its own unless `fit` is told otherwise.
 
@@ -46,7 +46,7 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
     Args:
         threshold: "false-alarm=0.05", the share of normal images that may be flagged. The other rules of
             `thresholds.choose` need anomalous images.
-        calibration: The share of the groups that is put aside, between 0 and 1.
+        calibration: The share of the groups that is held out, between 0 and 1.
         random_state: Seed of that split.
 
     Attributes:
@@ -54,7 +54,7 @@ class GaussianDetector(OutlierMixin, BaseEstimator):
         scale_: Standard deviation of each column, likewise; 1 for a constant one.
         whitening_: [column column], symmetric: the root of the inverse of the shrunk correlation.
         offset_: The threshold: rows with a lower score are anomalous.
-        calibration_scores_: Of the images put aside, as `calibration.CalibrationScores`.
+        calibration_scores_: Of the held-out images, as `calibration.CalibrationScores`.
         n_features_in_: How many columns there are.
     """
 

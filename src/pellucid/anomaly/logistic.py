@@ -49,7 +49,7 @@ _KEYS = (
 class LogisticDetector(ClassifierMixin, BaseEstimator):
     """Tell normal rows from anomalous ones by the log-odds of a logistic regression.
 
-    A share of the groups of images, stratified, is put aside: threshold, probabilities and p-values come from
+    A share of the groups of images, stratified, is held out: threshold, probabilities and p-values come from
     it. The rest is standardised (a constant column has the scale 1) and fitted. Every image is a group of its
     own unless `fit` is told otherwise. Each class needs two groups.
 
@@ -68,7 +68,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
             in pyod.
         threshold: How to choose what is anomalous: "even" (probability below one half), "f1", "recall=0.95"
             or "false-alarm=0.01"; see `thresholds.choose`.
-        calibration: The share of the groups that is put aside, between 0 and 1.
+        calibration: The share of the groups that is held out, between 0 and 1.
         random_state: Seed of that split.
 
     Attributes:
@@ -81,7 +81,7 @@ class LogisticDetector(ClassifierMixin, BaseEstimator):
         threshold_: Rows with a lower score are anomalous.
         slope_: Of the calibrated log-odds against the score, above 0.
         offset_: Calibrated log-odds where the score is 0.
-        calibration_scores_: Of the normal images put aside, as `calibration.CalibrationScores`.
+        calibration_scores_: Of the held-out normal images, as `calibration.CalibrationScores`.
         n_features_in_: How many columns there are.
     """
 

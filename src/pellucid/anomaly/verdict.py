@@ -90,7 +90,7 @@ class Verdict:
         rule: How the threshold was chosen: `f1`, `even`, `recall=0.95`, `false-alarm=0.01` ...
         probability: Of being normal, calibrated, 0 to 1; None for a detector that knows normal images only.
         threshold_probability: That of an image at the threshold, likewise.
-        p_value: Share of the normal images put aside that look no more normal than this one (conformal),
+        p_value: Share of the held-out normal images that look no more normal than this one (conformal),
             above 0 to 1.
         min_p_value: The smallest that there can be, above 0 to 1.
         known: Whether it is one of the normal images that the detector was fitted with.

@@ -29,6 +29,7 @@ def describe(
     from pellucid.data.grouping import group_labels
     from pellucid.latents.activity import encode_dataset, measure_activity
     from pellucid.latents.cards import build_cards
+    from pellucid.latents.caution import cautions
     from pellucid.latents.names import change_latents, with_activity
     from pellucid.latents.names import suggest as suggest_names
     from pellucid.latents.tracking import track
@@ -66,16 +67,23 @@ def describe(
             report = write_report(run, model, table, cards, dataset, read_metrics(run))
     if not quiet:
         _print_latents(cards, table, len(rows))
+        for caution in cautions(model, table):
+            print(f"Caution: {caution}.")
         print(f"Report: {report}")
     return cards, table
 
 
-def latents_record(cards: "Sequence[Card]", table: "LatentTable", images: int) -> dict[str, Any]:
+def latents_record(
+    model: "Model", cards: "Sequence[Card]", table: "LatentTable", images: int
+) -> dict[str, Any]:
     """The table of latents as `--json` prints it."""
+    from pellucid.latents.caution import cautions
+
     tracks = {card.latent: card.tracks for card in cards}
     return {
         "images": images,
         "active": len(table.active()),
+        "cautions": list(cautions(model, table)),
         "latents": [
             {
                 "latent": f"z{r.index}",

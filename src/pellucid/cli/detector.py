@@ -147,6 +147,7 @@ def detector(
         "columns": list(fitted.fitted.columns),
         "threshold": fitted.fitted.threshold,
         **about,
+        "cautions": list(fitted.cautions),
         "skipped": skipped_record(*(dataset for dataset, _ in examples.values())),
         "figures": [str(figure) for figure in figures],
     }

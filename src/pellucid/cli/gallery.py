@@ -51,6 +51,7 @@ def gallery(
 
     from pellucid.comparison.gallery import rank
     from pellucid.latents.activity import encode_dataset
+    from pellucid.latents.caution import cautions, warned
     from pellucid.latents.names import read_latents
     from pellucid.model.predictor import load
     from pellucid.report.comparison import checked_kind, gallery_figure, save_gallery
@@ -79,7 +80,8 @@ def gallery(
         model, table, pictures, codes, dataset.names, ignore_nuisance=not all_latents, same=same, top=top
     )
     used = len(table.active() if all_latents else table.identity())
-    note = _note(used, all_latents, None if known is None else known.pictures, len(pictures))
+    doubts = cautions(model, table)
+    note = warned(_note(used, all_latents, None if known is None else known.pictures, len(pictures)), doubts)
     if out is not None:
         found = dataset.batch(np.array([match.row for match in shown]))
         save_gallery(gallery_figure(pictures, shown, found, candidates=len(dataset), note=note), out)
@@ -91,6 +93,7 @@ def gallery(
                 "nuisance_ignored": not all_latents,
                 "learned_from": None if known is None else known.pictures,
                 "note": note,
+                "cautions": list(doubts),
                 "matches": [match.record() for match in shown],
                 "skipped": skipped_record(*looked_at),
                 "figure": None if out is None else str(out),

@@ -43,4 +43,4 @@ def latents(
         rows = rows_to_measure(dataset)
     cards, table = describe(model, dataset, rows, suggest=suggest, groups=groups, quiet=json)
     if json:
-        print_json(latents_record(cards, table, len(rows)) | {"skipped": skipped_record(dataset)})
+        print_json(latents_record(model, cards, table, len(rows)) | {"skipped": skipped_record(dataset)})

@@ -49,6 +49,7 @@ def same(
     from pellucid.comparison.same import evidence_of, identities_of
     from pellucid.data.builtin import BUILTIN
     from pellucid.latents.activity import encode_dataset
+    from pellucid.latents.caution import cautions
     from pellucid.latents.names import read_latents
     from pellucid.model.predictor import load
     from pellucid.storage.writing import locked
@@ -79,9 +80,11 @@ def same(
             pictures = f"{len(rows):,} pictures of {len(np.unique(who)):,} identities"
         known = learn(codes.mean, who, table, pictures, seed=seed)
         write_known(model, known)
+    doubts = cautions(model, table)
     if json:
         print_json(
             {
+                "cautions": list(doubts),
                 "pictures": known.pictures,
                 "identity": _record(known.identity, table),
                 "everything": _record(known.everything, table),
@@ -89,7 +92,7 @@ def same(
             }
         )
         return
-    _print(known, table)
+    _print(known, table, doubts)
 
 
 def _record(model: "SameModel", table: "LatentTable") -> dict[str, object]:
@@ -100,9 +103,11 @@ def _record(model: "SameModel", table: "LatentTable") -> dict[str, object]:
     }
 
 
-def _print(known: "Known", table: "LatentTable") -> None:
+def _print(known: "Known", table: "LatentTable", doubts: tuple[str, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from pellucid.latents.caution import warned
 
     printed = Table(title=f"The same identity? Learned from {known.pictures}")
     for column, side in (
@@ -124,10 +129,9 @@ def _print(known: "Known", table: "LatentTable") -> None:
     console = Console()
     print_table(printed)
     rates = known.identity.rates
-    console.print(
+    rests_on = (
         f"On {rates.same_pairs:,} pairs of one identity and {rates.different_pairs:,} of strangers, of "
         f"{rates.identities:,} identities, each scored by a fit to others. In brackets: 95 % intervals over "
-        "identities. accepted at 1 %: pairs of one identity accepted where 1 % of the strangers are.",
-        markup=False,
-        highlight=False,
+        "identities. accepted at 1 %: pairs of one identity accepted where 1 % of the strangers are."
     )
+    console.print(warned(rests_on, doubts), markup=False, highlight=False)

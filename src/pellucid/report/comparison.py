@@ -158,7 +158,7 @@ def gallery_figure(
         matches: The first ranks, in order.
         pictures: The matches' pictures, in the same order.
         candidates: How many there were.
-        note: What the order rests on, in one line.
+        note: What the order rests on, and what makes it doubtful.
         ink: Colours.
 
     Raises:
@@ -168,7 +168,7 @@ def gallery_figure(
         raise ConfigError(
             f"expected a picture for each match, got {len(matches)} and {len(pictures)}. Give both."
         )
-    notes = wrap(note, 104, 3) if note else []
+    notes = wrap(note, 104, 6) if note else []
     head = 110 + 28 * len(notes)
     top = head + _THUMB + 110
     step = _THUMB + 28

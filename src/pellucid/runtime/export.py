@@ -16,6 +16,7 @@ from torch import Tensor
 from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.texture import TEXTURE
 from pellucid.data.images import CROPS, REDUCING_GAP, RESAMPLING, Preprocessing
+from pellucid.latents.caution import cautions
 from pellucid.latents.names import LatentTable
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import write_file
@@ -28,7 +29,7 @@ from pellucid.runtime.graphs import Graph, decoder_graph, detector_graph, encode
 from pellucid.storage.writing import locked_folder, remove_abandoned
 
 FOLDER, DETECTOR = "onnx", "detector.onnx"
-KEY, FORMAT, VERSION = "pellucid", "pellucid-onnx", 3
+KEY, FORMAT, VERSION = "pellucid", "pellucid-onnx", 4
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def _about(
         ],
         "losses": [{"name": loss.name, "unit": loss.unit} for loss in LOSSES.values()],
         "texture": list(TEXTURE),
+        "cautions": list(cautions(model, table) if detector is None else detector.cautions),
     }
     if detector is not None and detector.fitted is not None:
         fitted = detector.fitted
