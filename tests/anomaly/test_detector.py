@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.features import Features, measure_images
+from pellucid.anomaly.features import Features, measure_images, measured
 from pellucid.anomaly.gaussian import GaussianDetector
 from pellucid.anomaly.texture import TEXTURE
 from pellucid.errors import ConfigError, DataError
@@ -88,6 +88,28 @@ def test_a_known_image_is_its_own_nearest_neighbour(detector: Detector, smooth: 
     assert near[0].distance == pytest.approx(0, abs=1e-6)
     assert torch.allclose(near[0].image, smooth[remembered], atol=1 / 255)
     assert [n.distance for n in near] == sorted(n.distance for n in near)
+
+
+@pytest.mark.parametrize("columns", ["texture", "contrast", "latents", "z1", "ssim", "mse+z2+detail"])
+def test_what_it_measures_is_enough_for_the_same_verdicts(
+    blank_model: Model, smooth: Tensor, noisy: Tensor, columns: str
+) -> None:
+    """Of every second image it was fitted with, and the verdict says so."""
+    detector = Detector(blank_model, columns=columns).fit(smooth[::2], noisy[::2])
+    images = torch.cat([smooth, noisy])
+    whole = measure_images(blank_model, images)
+    names = ("",) * len(images)
+    some = Features(detector.measures, measured(blank_model, images, detector.measures), whole.names, names)
+    assert len(some.columns) < len(whole.columns)
+    assert detector.judge(some) == detector.judge(whole)
+    assert [verdict.known for verdict in detector.judge(some)] == [True, False] * 30 + [False] * 40
+
+
+def test_features_without_all_columns_are_no_reference(blank_model: Model, smooth: Tensor) -> None:
+    features = measure_images(blank_model, smooth)
+    some = Features(("mse", "z0"), features.select(["mse", "z0"]), features.names, features.problems)
+    with pytest.raises(DataError, match="expected all 14 features"):
+        Detector(blank_model, columns="mse").fit(some)
 
 
 def test_an_image_that_it_was_fitted_with_is_known_and_another_is_not(

@@ -7,8 +7,9 @@ import pytest
 from torch import Tensor
 
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.storage import DETECTOR, load_detector, save_detector
+from pellucid.anomaly.storage import load_detector, save_detector
 from pellucid.errors import ConfigError, RunError
+from pellucid.model.directory import DETECTOR
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 

@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 import tarfile
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pellucid.anomaly.texture import TEXTURE
 from pellucid.data.store import open_dataset
+from pellucid.objective.reconstruction import LOSSES
 
 Run = Callable[..., int]
 
@@ -124,6 +127,29 @@ def test_every_image_has_a_line_and_what_cannot_be_read_a_reason(
     total = known["base"] + sum(part["contribution"] for part in known["contributions"])
     assert total == pytest.approx(known["score"], abs=1e-9)
     assert len(table.read_text().splitlines()) == 1 + len(records)
+
+
+def test_a_table_of_verdicts_has_what_they_need_and_all_that_is_measured_is_in_features(
+    run: Run, taught: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(taught, copy)
+    normal = json.loads((copy / "config.json").read_text())["data"]["source"]
+    assert run("detector", copy, "--normal", normal, *SCENES, "--columns", "z1+gradient") == 0
+    tables = list[list[dict[str, str]]]()
+    for command, option in (("detect", "--table"), ("features", "--out")):
+        out = tmp_path / f"{command}.csv"
+        assert run(command, copy, "scenes", "--limit", 20, option, out) == 0
+        with out.open(newline="") as file:
+            tables.append(list(csv.DictReader(file)))
+    verdicts, features = tables
+    every = list(features[0])[2:]
+    measured = [column for column in every if column in TEXTURE or column.startswith("z")]
+    assert every[: len(LOSSES)] == list(LOSSES)
+    assert list(verdicts[0])[6:] == measured
+    assert [[row[name] for name in measured] for row in verdicts] == [
+        [row[name] for name in measured] for row in features
+    ]
 
 
 def test_a_folder_of_unreadable_pictures_stops_nothing(

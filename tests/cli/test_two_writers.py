@@ -14,15 +14,15 @@ import pytest
 from untrained_run import make_untrained_run
 
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.storage import DETECTOR, save_detector
+from pellucid.anomaly.storage import save_detector
 from pellucid.cli import describing
-from pellucid.comparison.known import SAME
 from pellucid.data.images import to_float
 from pellucid.data.store import open_dataset
 from pellucid.latents import names
 from pellucid.latents.activity import encode_dataset, measure_activity
 from pellucid.latents.names import LATENTS, change_latents, read_latents, rename, with_activity
 from pellucid.live.engine import Engine
+from pellucid.model.directory import DETECTOR, SAME
 from pellucid.model.predictor import load
 from pellucid.report.html import REPORT
 from pellucid.storage.writing import locked, locked_folder

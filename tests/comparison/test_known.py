@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.comparison.known import SAME, Known, learn, read_known, write_known
+from pellucid.comparison.known import Known, learn, read_known, write_known
 from pellucid.errors import RunError
 from pellucid.latents.names import LatentTable
+from pellucid.model.directory import SAME
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import pellucid
-from pellucid.anomaly.features import measure_images
+from pellucid.anomaly.features import columns_of, measure_images
 from pellucid.data.images import to_float
 from pellucid.model.predictor import Model, load
 from pellucid.runtime import features as module
@@ -36,7 +36,7 @@ def noise(model: Model, count: int) -> np.ndarray:
 
 def test_features_are_the_models(case: Case) -> None:
     pixels = noise(case.model, 9)
-    values = OnnxFeatures(case.model).values(pixels)
+    values = OnnxFeatures(case.model).values(pixels, columns_of("losses+texture+latents", case.model.latents))
     assert np.abs(values - measure_images(case.model, to_float(pixels)).values).max() < 1e-5
 
 

@@ -8,7 +8,7 @@ import pytest
 from untrained_run import make_untrained_run
 
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.storage import DETECTOR, load_detector, save_detector
+from pellucid.anomaly.storage import load_detector, save_detector
 from pellucid.comparison.known import Known, read_known, write_known
 from pellucid.comparison.same import fit_same
 from pellucid.data.images import to_float
@@ -17,7 +17,7 @@ from pellucid.errors import RunError
 from pellucid.latents.activity import encode_dataset, measure_activity
 from pellucid.latents.names import mark, read_latents, rename, with_activity, write_latents
 from pellucid.latents.typical import measure_typical, read_typical, write_typical
-from pellucid.model.directory import CONFIG, WEIGHTS, read_model, save_model
+from pellucid.model.directory import CONFIG, DETECTOR, WEIGHTS, read_model, save_model
 from pellucid.model.predictor import load
 from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.runtime.fingerprint import run_fingerprint

@@ -49,7 +49,7 @@ class Settings:
     seed: int = 0
     axes: Axes | None = None
     limit: int | None = None
-    recipe: dict[str, str] = field(default_factory=dict)
+    recipe: dict[str, object] = field(default_factory=dict)
     patches: dict[str, object] = field(default_factory=dict)
 
 
@@ -143,6 +143,7 @@ CHANGES: dict[str, Settings] = {
     "axes": Settings(axes="NHWC"),
     "weights": Settings(run="weights"),
     "runtime": Settings(recipe={"runtime": "onnx"}),
+    "columns": Settings(recipe={"columns": ("mse", "z0")}),
     "device": Settings(patches={"load": load_elsewhere}),
     "version": Settings(patches={"__version__": "0.0.1"}),
     "version of a library": Settings(patches={"version": lambda name: "0.0.1"}),
@@ -208,6 +209,6 @@ def same(a: Features, b: Features) -> None:
 
 def test_no_setting_is_forgotten_here() -> None:
     """Whoever adds one says above what a change of it does."""
-    assert {f.name for f in fields(Recipe)} == {"run", "device", "runtime", "fingerprint"}
+    assert {f.name for f in fields(Recipe)} == {"run", "device", "runtime", "fingerprint", "columns"}
     assert {f.name for f in fields(Preprocessing)} == {"size", "channels", "crop", "window"}
     assert {f.name for f in fields(Scoring)} == {"inputs", "recipe", "engine", "workers", "keep"}

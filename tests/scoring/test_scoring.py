@@ -23,7 +23,7 @@ from pellucid.data.images import Preprocessing
 from pellucid.data.workers import outcome
 from pellucid.errors import ConfigError, DataError, RunError
 from pellucid.latents.names import read_latents, rename, write_latents
-from pellucid.model.predictor import load
+from pellucid.model.predictor import Model, load
 from pellucid.scoring import inputs as inputs_module
 from pellucid.scoring import local
 from pellucid.scoring.inputs import find_inputs
@@ -72,6 +72,65 @@ def test_features_are_those_of_each_picture_alone(plain: Features, scored_run: P
     assert [row for row, problem in enumerate(plain.problems) if problem] == [3, 7]
     assert "damaged" in plain.problems[3]
     assert np.isnan(plain.values[[3, 7]]).all()
+
+
+@pytest.mark.parametrize(
+    ("columns", "encodes", "decodes"),
+    [
+        (("gradient", "entropy"), False, False),
+        (("z3", "contrast", "z1"), True, False),
+        (("cross_entropy",), True, True),
+        (("z0", "color_cross_entropy", "ssim", "detail", "cross_entropy"), True, True),
+    ],
+)
+def test_columns_are_those_of_the_whole_table_and_nothing_else_is_computed(
+    columns: tuple[str, ...],
+    encodes: bool,
+    decodes: bool,
+    plain: Features,
+    scored_run: Path,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = {"encode": 0, "decode": 0}
+
+    def counting(name: str) -> Callable[..., object]:
+        usual = getattr(Model, name)
+
+        def counted(model: Model, given: object) -> object:
+            calls[name] += 1
+            return usual(model, given)
+
+        return counted
+
+    for name in calls:
+        monkeypatch.setattr(Model, name, counting(name))
+    found = find_inputs([str(photos)], PREPROCESSING)
+    recipe = recipe_of(str(scored_run), "cpu", columns=columns)
+    some = joined(list(Scoring(found, recipe, workers=0).run()))
+    assert some.columns == columns
+    assert np.array_equal(some.values, plain.select(columns), equal_nan=True)
+    assert (calls["encode"] > 0, calls["decode"] > 0) == (encodes, decodes)
+
+
+def test_a_worker_loads_no_package_that_only_fitting_needs(scored_run: Path, photos: Path) -> None:
+    """They are a third of its memory, and seconds of its start."""
+    code = """
+import sys
+from pathlib import Path
+from pellucid.data.images import Preprocessing
+from pellucid.scoring.inputs import find_inputs
+from pellucid.scoring.local import _score
+from pellucid.scoring.scorer import recipe_of
+run, photos = sys.argv[1:]
+found = find_inputs([photos], Preprocessing(32, 3, "center"))
+print(len(_score(recipe_of(run, "cpu"), (0, found.parts[0]))[1]))
+print({"sklearn", "pandas", "pyarrow", "matplotlib", "scipy.stats", "scipy.optimize"} & set(sys.modules))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, str(scored_run), str(photos)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["150", "set()"]
 
 
 def test_the_result_does_not_depend_on_the_number_of_workers(

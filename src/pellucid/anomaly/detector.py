@@ -20,7 +20,14 @@ from pellucid.anomaly.explanation import (
     residual_map,
     similarity_map,
 )
-from pellucid.anomaly.features import PICTURE_COLUMNS, Features, columns_of, measure, measure_images
+from pellucid.anomaly.features import (
+    PICTURE_COLUMNS,
+    Features,
+    columns_of,
+    measure,
+    measure_images,
+    measured_beside,
+)
 from pellucid.anomaly.gaussian import GaussianDetector
 from pellucid.anomaly.logistic import LogisticDetector
 from pellucid.anomaly.verdict import COLUMN_LABELS, Contribution, Verdict
@@ -72,17 +79,18 @@ class Reference:
         ]
         return self.values[:, places]
 
-    def knows(self, values: Float64[np.ndarray, "asked column"]) -> Bool[np.ndarray, " asked"]:
-        """Whether each of some images is among them, by all its features."""
-        units = self.values.std(axis=0).clip(_SMALLEST)
-        order = np.argsort(self.values[:, 0], kind="stable")
-        first, reach = self.values[order, 0], _SAME * units[0]
-        starts = np.searchsorted(first, values[:, 0] - reach)
-        ends = np.searchsorted(first, values[:, 0] + reach, side="right")
+    def knows(self, features: Features) -> Bool[np.ndarray, " asked"]:
+        """Whether each of some images is among them, by all that was measured of it."""
+        values = self.select(features.columns)
+        units = values.std(axis=0).clip(_SMALLEST)
+        order = np.argsort(values[:, 0], kind="stable")
+        first, reach = values[order, 0], _SAME * units[0]
+        starts = np.searchsorted(first, features.values[:, 0] - reach)
+        ends = np.searchsorted(first, features.values[:, 0] + reach, side="right")
         return np.array(
             [
-                bool((np.abs(self.values[order[start:end]] - row) <= _SAME * units).all(axis=1).any())
-                for row, start, end in zip(values, starts, ends, strict=True)
+                bool((np.abs(values[order[start:end]] - row) <= _SAME * units).all(axis=1).any())
+                for row, start, end in zip(features.values, starts, ends, strict=True)
             ],
             bool,
         )
@@ -218,6 +226,12 @@ class Detector:
             ConfigError: If a setting is out of range.
         """
         known, found = self._measured(normal)
+        every = columns_of("losses+texture+latents", self.model.latents)
+        if known.columns != every:
+            raise DataError(
+                f"expected all {len(every)} features of each normal image, because later verdicts compare "
+                f"with them, got {len(known.columns)}. Measure them again, without a choice of columns."
+            )
         pictures = pictures or found
         kept = np.flatnonzero(known.readable)
         names = decisive(self.columns or (ONE_CLASS if anomalous is None else BOTH), self.table)
@@ -307,6 +321,11 @@ class Detector:
         return estimator.predict_proba(self._rows(images))
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """The columns that `judge` needs of an image: those that decide, and what comes with them."""
+        return measured_beside(self._ready().columns, self.model.latents)
+
+    @property
     def gives_probabilities(self) -> bool:
         """Whether it was fitted with anomalous images."""
         return isinstance(self._ready().estimator, LogisticDetector)
@@ -370,7 +389,7 @@ class Detector:
         two_class = isinstance(estimator, LogisticDetector)
         probability = estimator.predict_proba(rows)[:, 1] if two_class else None
         at_threshold = estimator.threshold_probability if isinstance(estimator, LogisticDetector) else None
-        known, doubts = fitted.reference.knows(features.values), self.cautions
+        known, doubts = fitted.reference.knows(features), self.cautions
         return tuple(
             Verdict(
                 name=features.names[i],

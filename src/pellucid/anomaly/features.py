@@ -30,7 +30,8 @@ class Features:
     """The features of many images, one row each.
 
     Attributes:
-        columns: `mse` and the other five losses, the measures of `TEXTURE`, then `z0`, `z1`, ...
+        columns: `mse` and the other five losses, the measures of `TEXTURE`, then `z0`, `z1`, ...; or some of
+            these.
         values: float64 [image column]: losses in their natural units, measures of texture, posterior means;
             nan in the rows of images that could not be read.
         names: One for each image.
@@ -116,6 +117,27 @@ def columns_of(choice: str | Sequence[str], latents: int) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def measured_beside(columns: Sequence[str], latents: int) -> tuple[str, ...]:
+    """List what is measured of an image where some columns are wanted: them, and what comes with them.
+
+    All latents come with any loss or latent, all measures of texture with any of these, at hardly any cost.
+    They tell one image from another, even where a single column decides.
+
+    Args:
+        columns: Those that are wanted.
+        latents: How many latents the model has.
+
+    Returns:
+        Columns in the order of `Features.columns`.
+    """
+    wanted = set(columns)
+    if not wanted.isdisjoint(TEXTURE):
+        wanted |= set(TEXTURE)
+    if not wanted <= set(TEXTURE):
+        wanted |= set(columns_of("latents", latents))
+    return tuple(column for column in columns_of("losses+texture+latents", latents) if column in wanted)
+
+
 def _unknown(column: str, known: Sequence[str]) -> str:
     latents = [name for name in known if name not in PICTURE_COLUMNS]
     allowed = [name for name in known if name in PICTURE_COLUMNS]
@@ -187,7 +209,7 @@ def _measured(
     values = np.empty((len(names), len(columns)))
     done = 0
     for images in batches:
-        values[done : done + len(images)] = measured(model, images)
+        values[done : done + len(images)] = measured(model, images, columns)
         done += len(images)
         if progress:
             progress(done, len(names))
@@ -195,15 +217,27 @@ def _measured(
 
 
 def measured(
-    model: Model, images: Float32[Tensor, "image channel height width"]
+    model: Model, images: Float32[Tensor, "image channel height width"], columns: Sequence[str]
 ) -> Float64[np.ndarray, "image column"]:
-    """The values of all features of a batch of images.
+    """The values of some features of a batch of images, and no work for others.
+
+    Without a loss nothing is decoded, with texture alone nothing is encoded either. A column's values do not
+    depend on which others are wanted.
+
+    Args:
+        model: Encodes and decodes.
+        images: As the encoder takes them.
+        columns: Those that are wanted, in their order.
 
     Raises:
         RunError: If the model's answers are not numbers.
     """
-    mean = model.encode(images).mean
-    return finite(values_of(images, mean, model.decode(mean)))
+    mean = reconstructions = None
+    if not set(columns) <= set(TEXTURE):
+        mean = model.encode(images).mean
+        if not set(columns).isdisjoint(LOSSES):
+            reconstructions = model.decode(mean)
+    return finite(values_of(images, mean, reconstructions, columns))
 
 
 def finite(values: Float64[np.ndarray, "image column"]) -> Float64[np.ndarray, "image column"]:
@@ -222,17 +256,25 @@ def finite(values: Float64[np.ndarray, "image column"]) -> Float64[np.ndarray, "
 
 def values_of(
     images: Float32[Tensor, "image channel height width"],
-    mean: Float32[Tensor, "image latent"],
-    reconstructions: Float32[Tensor, "image channel height width"],
+    mean: Float32[Tensor, "image latent"] | None,
+    reconstructions: Float32[Tensor, "image channel height width"] | None,
+    columns: Sequence[str],
 ) -> Float64[np.ndarray, "image column"]:
-    """The values of all features, where the model has encoded and decoded the images already.
+    """The values of features, where the model has encoded and decoded the images already.
 
     Args:
         images: As the encoder has seen them.
-        mean: Of their posteriors.
-        reconstructions: Decoded from these.
+        mean: Of their posteriors; None if no latent is wanted.
+        reconstructions: Decoded from these; None if no loss is wanted.
+        columns: Those that are wanted, in their order.
     """
-    losses = reconstruction_losses(images, reconstructions)
-    parts = (torch.stack(list(losses.values()), 1), texture(images), mean)
-    values: Float64[np.ndarray, "image column"] = torch.cat([part.double() for part in parts], dim=1).numpy()
+    found: dict[str, Tensor] = {}
+    if reconstructions is not None:
+        found |= reconstruction_losses(images, reconstructions, [name for name in columns if name in LOSSES])
+    if not set(columns).isdisjoint(TEXTURE):
+        found |= dict(zip(TEXTURE, texture(images).unbind(1), strict=True))
+    if mean is not None:
+        found |= {f"z{latent}": values for latent, values in enumerate(mean.unbind(1))}
+    wanted = torch.stack([found[column].double() for column in columns], dim=1)
+    values: Float64[np.ndarray, "image column"] = wanted.numpy()
     return values

@@ -20,11 +20,11 @@ from pellucid.data.images import printable
 from pellucid.errors import ConfigError, RunError
 from pellucid.latents.names import LatentTable
 from pellucid.model.beside import DIGEST, Shapes, drop_others, read_beside, write_beside
+from pellucid.model.directory import DETECTOR
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.storage.writing import SOON, locked
 
-DETECTOR = "detector.json"
 FORMAT = "pellucid-detector"
 VERSION = 3
 _KEYS = {"format", "version", "model", "columns", "estimator", "unbeaten", "reference", "about"}

@@ -54,8 +54,8 @@ def detect(
         limit: Use no more than this many images in all, the first ones.
         explain: A folder for one figure an image: contributions, where the reconstruction fails, the nearest
             normal images, what would turn the verdict.
-        table: A file for verdicts, scores and all that was measured: .csv, .npz or .parquet. With it, Ctrl-C
-            loses nothing: the same command goes on.
+        table: A file for verdicts, scores and what was measured for them: .csv, .npz or .parquet. With it,
+            Ctrl-C loses nothing: the same command goes on.
         quiet: Print no more than how many there are of each verdict, and what cannot be read.
         fail_on_anomaly: Exit with 1 if an image is anomalous or cannot be judged.
         allow_unreadable: With --fail-on-anomaly: what cannot be read is no failure.
@@ -70,14 +70,17 @@ def detect(
     import numpy as np
 
     from pellucid.anomaly.storage import load_detector
+    from pellucid.model.predictor import load
     from pellucid.scoring.table import judged, writing_table
     from pellucid.storage.writing import locked_folder
 
     if json and quiet:
         raise ConfigError("--json prints everything, --quiet hardly anything. Leave one of them out.")
     only_with("--fail-on-anomaly", fail_on_anomaly, allow_unreadable=allow_unreadable)
-    scoring, scorer = scoring_of(run, images, axes, limit, engine, workers, runtime, device, table, explain)
-    detector = load_detector(scorer.model, run)
+    detector = load_detector(load(run, device=device), run)
+    scoring, scorer = scoring_of(
+        run, images, axes, limit, engine, workers, runtime, device, table, explain, columns=detector.measures
+    )
     at_most = scoring.inputs.at_most
     if explain is not None and (at_most is None or at_most > _MOST_EXPLAINED):
         raise DataError(

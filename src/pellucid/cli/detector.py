@@ -71,8 +71,9 @@ def detector(
     """
     from pellucid.anomaly.detector import Detector
     from pellucid.anomaly.features import measure
-    from pellucid.anomaly.storage import DETECTOR, save_detector
+    from pellucid.anomaly.storage import save_detector
     from pellucid.data.grouping import group_labels, joined_groups
+    from pellucid.model.directory import DETECTOR
     from pellucid.model.inside import inside
     from pellucid.model.predictor import load
     from pellucid.storage.shipped import refuse_shipped

@@ -19,8 +19,9 @@ def export(run: Run, /, *, out: Path | None = None, json: bool = False) -> None:
         out: The folder to write. Default: `onnx` in the run.
         json: Print the files and the differences from PyTorch as JSON.
     """
-    from pellucid.anomaly.storage import DETECTOR, load_detector
+    from pellucid.anomaly.storage import load_detector
     from pellucid.latents.names import table_of
+    from pellucid.model.directory import DETECTOR
     from pellucid.model.inside import inside
     from pellucid.model.predictor import load
     from pellucid.runtime.export import FOLDER

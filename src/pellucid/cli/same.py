@@ -44,13 +44,14 @@ def same(
     """
     import numpy as np
 
-    from pellucid.comparison.known import SAME, learn, write_known
+    from pellucid.comparison.known import learn, write_known
     from pellucid.comparison.people import known_people
     from pellucid.comparison.same import evidence_of, identities_of
     from pellucid.data.builtin import BUILTIN
     from pellucid.latents.activity import encode_dataset
     from pellucid.latents.caution import cautions
     from pellucid.latents.names import read_latents
+    from pellucid.model.directory import SAME
     from pellucid.model.predictor import load
     from pellucid.storage.writing import locked
 

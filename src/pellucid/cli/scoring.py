@@ -27,8 +27,12 @@ def scoring_of(
     device: str,
     table: Path | None,
     folder: Path | None = None,
+    *,
+    columns: Sequence[str] | None = None,
 ) -> "tuple[Scoring, Scorer]":
     """A scoring of all that is named, and this process's scorer; parts are kept beside the table, if any.
+
+    Some columns are measured, or all of them.
 
     Raises:
         ConfigError: If the run, the table or the folder for figures lies among the images.
@@ -37,7 +41,7 @@ def scoring_of(
     from pellucid.scoring.score import Scoring
     from pellucid.scoring.scorer import recipe_of, scorer_of
 
-    recipe = recipe_of(str(run), device, runtime)
+    recipe = recipe_of(str(run), device, runtime, columns=columns)
     scorer = scorer_of(recipe)
     refuse_inside(run, images)
     for place in (table, folder):

@@ -11,10 +11,10 @@ from jaxtyping import Float64, Int, Shaped
 from pellucid.comparison.same import ErrorRates, SameModel, fit_same
 from pellucid.errors import RunError
 from pellucid.latents.names import LatentTable
+from pellucid.model.directory import SAME
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed, write_sealed
 
-SAME = "same.json"
 FORMAT = "pellucid-same"
 VERSION = 3
 _PICTURES = 300

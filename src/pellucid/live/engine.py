@@ -17,7 +17,7 @@ from torch import Tensor
 import pellucid
 from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.features import LOSS_COLUMNS, Features, columns_of, values_of
-from pellucid.anomaly.storage import DETECTOR, load_detector
+from pellucid.anomaly.storage import load_detector
 from pellucid.anomaly.verdict import COLUMN_LABELS
 from pellucid.comparison.compare import compare, population_deviation
 from pellucid.comparison.known import read_known
@@ -39,6 +39,7 @@ from pellucid.latents.caution import cautions, warned
 from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
 from pellucid.latents.typical import Typical, average_picture, read_typical
 from pellucid.live.wire import WireError
+from pellucid.model.directory import DETECTOR
 from pellucid.model.predictor import load
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
 from pellucid.report.outlines import outlines
@@ -311,7 +312,7 @@ class Engine:
         if self.detector is None:
             return {"losses": self.losses(seen.image, seen.reconstruction)}
         columns = columns_of("losses+texture+latents", self.model.latents)
-        values = values_of(seen.image, seen.mean[None], seen.own)
+        values = values_of(seen.image, seen.mean[None], seen.own, columns)
         if seen.own is seen.reconstruction:  # the losses are among them
             losses = {name: self._ranked(name, float(values[0, at])) for at, name in enumerate(LOSS_COLUMNS)}
         else:

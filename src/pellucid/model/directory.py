@@ -25,6 +25,8 @@ FORMAT = "pellucid-model"
 VERSION = 2
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+DETECTOR, SAME = "detector.json", "same.json"
+"""What is learned of other images with the model, beside it."""
 _HEADER_BYTES = 1 << 20
 _STORED = (torch.float32, torch.float16)
 

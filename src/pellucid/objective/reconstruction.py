@@ -27,7 +27,7 @@ the scale; for grey photographs, where the derivation gives 0.39, multiply beta 
 `benchmarks/loss_scales.py` measures all this.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -261,22 +261,25 @@ LOSSES: dict[str, Loss] = {
 """The six losses, in the order in which they are shown."""
 
 
-def reconstruction_losses(image: Images, reconstruction: Images) -> dict[str, Scores]:
-    """Compute all six losses of each image in their natural units, sharing work.
+def reconstruction_losses(
+    image: Images, reconstruction: Images, names: Sequence[str] | None = None
+) -> dict[str, Scores]:
+    """Compute losses of each image in their natural units, sharing work.
 
     Args:
         image: Values in [0, 1], at least 11 pixels a side.
         reconstruction: The same shape, values in [0, 1].
+        names: Some of `LOSSES`; None for all six.
 
     Returns:
-        name -> float [batch], in the order of `LOSSES`.
+        name -> float [batch], in the order of `names`.
 
     Raises:
-        ImageError: If the shapes differ, or a side is shorter than 11 pixels.
+        ImageError: If the shapes differ, or SSIM is wanted of images smaller than 11 pixels a side.
     """
     pair = _Pair(image, probability=reconstruction)
     with torch.autocast(image.device.type, enabled=False):
-        return {name: function(pair) for name, function in _FUNCTIONS.items()}
+        return {name: _FUNCTIONS[name](pair) for name in (LOSSES if names is None else names)}
 
 
 def training_loss(weights: Mapping[str, float], image: Images, logits: Images) -> Scores:

@@ -1,11 +1,13 @@
 """Measure images by ONNX Runtime instead of PyTorch: the features of `pellucid.anomaly`, computed faster."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from pellucid.anomaly.features import columns_of
 from pellucid.model.predictor import Model
 from pellucid.runtime.conversion import check, need_packages, open_session, to_onnx
 from pellucid.runtime.examples import example_pixels
@@ -39,16 +41,20 @@ class OnnxFeatures:
         return session
 
     def values(
-        self, pixels: UInt8[np.ndarray, "image height width channel"]
+        self, pixels: UInt8[np.ndarray, "image height width channel"], columns: Sequence[str]
     ) -> Float64[np.ndarray, "image column"]:
-        """Losses, texture and posterior means, the columns of `pellucid.anomaly.features`.
+        """The values of columns of `pellucid.anomaly.features`; all are computed, whichever are wanted.
 
         Args:
             pixels: As the model's preprocessing gives them.
+            columns: Those that are wanted, in their order.
 
         Raises:
             RunError: If ONNX Runtime does not compute what PyTorch does.
         """
         wanted = ["losses", "texture", "posterior_mean"]
         losses, busy, mean = self._session.run(wanted, {"pixels": pixels})
-        return np.concatenate([losses.astype(np.float64), busy, mean.astype(np.float64)], axis=1)
+        values = np.concatenate([losses.astype(np.float64), busy, mean.astype(np.float64)], axis=1)
+        every = columns_of("losses+texture+latents", self._model.latents)
+        chosen: Float64[np.ndarray, "image column"] = values[:, [every.index(column) for column in columns]]
+        return chosen

@@ -4,11 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from pellucid.anomaly.storage import DETECTOR
-from pellucid.comparison.known import SAME
 from pellucid.errors import RunError
 from pellucid.latents.names import LATENTS
 from pellucid.latents.typical import TYPICAL
+from pellucid.model.directory import DETECTOR, SAME
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import MAX_BYTES
 from pellucid.storage.regular import read_regular

@@ -1,8 +1,8 @@
 """From the pictures of a part to their features: the same numbers wherever it runs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from itertools import islice
 from typing import Literal
@@ -18,7 +18,6 @@ from pellucid.data.threads import one_thread
 from pellucid.data.workers import Outcome
 from pellucid.errors import RunError
 from pellucid.model.predictor import load
-from pellucid.runtime.features import OnnxFeatures
 from pellucid.runtime.fingerprint import run_fingerprint
 from pellucid.scoring.part import Part, prepared
 
@@ -37,21 +36,33 @@ class Recipe:
         device: Where PyTorch computes.
         runtime: `torch`, or `onnx` for ONNX Runtime, which computes on the CPU.
         fingerprint: Of the run that is meant: another one under the same path is refused.
+        columns: What is measured.
     """
 
     run: str
     device: str
     runtime: Runtime
     fingerprint: str
+    columns: tuple[str, ...]
 
 
-def recipe_of(run: str, device: str = "auto", runtime: Runtime = "torch") -> Recipe:
+def recipe_of(
+    run: str, device: str = "auto", runtime: Runtime = "torch", *, columns: Sequence[str] | None = None
+) -> Recipe:
     """Build the recipe of a run as it is now.
+
+    Args:
+        run: The run's folder.
+        device: Where PyTorch computes.
+        runtime: As in `Recipe`.
+        columns: What to measure; None for all that the model gives.
 
     Raises:
         RunError: If the run is missing or damaged.
     """
-    return Recipe(run, device, runtime, run_fingerprint(load(run, device="cpu")))
+    model = load(run, device="cpu")
+    wanted = columns_of("losses+texture+latents", model.latents) if columns is None else tuple(columns)
+    return Recipe(run, device, runtime, run_fingerprint(model), wanted)
 
 
 class Scorer:
@@ -77,15 +88,19 @@ class Scorer:
                 "Leave the run as it is, and begin anew."
             )
         self.model = model
-        self.columns = columns_of("losses+texture+latents", model.latents)
+        self.columns = recipe.columns
         self._values: Callable[[UInt8[np.ndarray, ...]], Float64[np.ndarray, "image column"]]
         if recipe.runtime == "onnx":
-            self._values = OnnxFeatures(model).values
+            # Loads scikit-learn and SciPy, which nothing else here needs: a third of a process's memory
+            from pellucid.runtime.features import OnnxFeatures
+
+            self._values = partial(OnnxFeatures(model).values, columns=recipe.columns)
         else:
-            self._values = lambda pixels: measured(model, to_float(pixels))
+            self._values = lambda pixels: measured(model, to_float(pixels), recipe.columns)
         self.settings = {
             "run": recipe.fingerprint,
             "runtime": recipe.runtime,
+            "columns": ",".join(recipe.columns),
             "device": model.device.type,
             "batch": str(BATCH),
             "versions": _versions(recipe.runtime),
