@@ -73,6 +73,22 @@ def test_waiting_is_as_long_as_it_is_told(tmp_path: Path) -> None:
         assert 0.1 <= time.monotonic() - began < 5
 
 
+def test_a_lock_that_ends_while_it_is_asked_for_is_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, removed = writing._taken, []
+
+    def after_it_has_ended(file: int, lock: Path) -> bool:
+        if not removed:  # between the opening and the locking, its last holder has let go
+            lock.unlink()
+            removed.append(lock)
+        return taken(file, lock)
+
+    monkeypatch.setattr(writing, "_taken", after_it_has_ended)
+    with locked(tmp_path / "target"):
+        assert removed
+
+
 def enter(path: Path, patience: float) -> None:
     with locked(path, patience=patience):
         pass

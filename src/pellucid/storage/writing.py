@@ -53,6 +53,7 @@ LOCK = ".lock"
 _HELD_BY_ANOTHER = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 _WAIT = 0.02
+_LEAST_PATIENCE = 0.1  # a lock that ends while it is asked for is nobody's
 _TEXT_BYTES = 200
 _mine = threading.local()  # .locks: those that this thread holds
 
@@ -157,7 +158,7 @@ def _locked(lock: Path, target: Path, patience: float) -> Iterator[bool]:
     if lock in mine:
         yield False
         return
-    file = _acquired(lock, target, time.monotonic() + patience)
+    file = _acquired(lock, target, time.monotonic() + max(patience, _LEAST_PATIENCE))
     try:
         mine.add(lock)
         yield True
