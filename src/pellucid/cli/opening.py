@@ -70,6 +70,21 @@ def open_training_data(
     return dataset
 
 
+def compute_with(threads: int | None) -> None:
+    """Let PyTorch compute with so many threads; None leaves it as it is.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    import torch
+
+    if threads is None:
+        return
+    if threads < 1:
+        raise ConfigError(f"--threads: expected 1 or more, got {threads}. Leave it out.")
+    torch.set_num_threads(threads)
+
+
 def open_images(
     model: "Model",
     source: str,
@@ -111,11 +126,12 @@ def keep_apart(model: "Model", place: Path | None, *sources: str | Path) -> None
     Raises:
         ConfigError: If `place` lies in one of the sources or in the images of the training.
     """
+    from pellucid.data.builtin import BUILTIN
     from pellucid.data.trained_here import trained_here
 
-    origin = model.config.data
-    own = [str(origin["source"])] if trained_here(origin, model.config.preprocessing) else []
-    refuse_inside(place, [*sources, *own])
+    source = model.config.data.get("source")
+    own = source not in BUILTIN and trained_here(model.config.data, model.config.preprocessing)
+    refuse_inside(place, [*sources, *([str(source)] if own else [])])
 
 
 def only_with(other: str, given: bool, **options: object) -> None:
@@ -147,7 +163,7 @@ def open_own_images(
         quiet: Leave unsaid what there is to say of them.
     """
     from pellucid.data.axes import check_axes
-    from pellucid.data.builtin import BUILTIN
+    from pellucid.data.builtin import BUILTIN, open_builtin
     from pellucid.data.trained_here import trained_here
 
     origin = model.config.data
@@ -157,7 +173,13 @@ def open_own_images(
             f"{source}: not opened, because only the run says that it was trained on that, and you have not "
             f"trained on it here. Name images with {option}, or allow it with --trust-data."
         )
-    dataset = open_images(model, source, skip, limit, axes=check_axes(origin.get("axes")), quiet=quiet)
+    if source in BUILTIN:  # whatever folder here has that name
+        pre = model.config.preprocessing
+        dataset = open_builtin(
+            source, size=pre.size, channels=pre.channels, crop=None, skip=skip, limit=limit
+        )
+    else:
+        dataset = open_images(model, source, skip, limit, axes=check_axes(origin.get("axes")), quiet=quiet)
     if dataset.fingerprint != origin["fingerprint"]:
         raise ConfigError(
             f"{source}: expected the images of the training, but they have changed, so "

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pellucid.cli.opening import open_training_data, skipped_record
+from pellucid.cli.opening import compute_with, open_training_data, skipped_record
 from pellucid.cli.printing import print_json, print_table
 from pellucid.data.paths import refuse_inside
 from pellucid.terminal import counting_bar, say, spinner, training_bar
@@ -94,8 +94,6 @@ def sweep(
         device: auto, cpu, cuda, cuda:1 or mps.
         json: Print the results as JSON.
     """
-    import torch
-
     from pellucid.objective.reconstruction import trains_grey
     from pellucid.report.rate_distortion import save_sweep
     from pellucid.storage.writing import locked_folder
@@ -107,8 +105,7 @@ def sweep(
     refuse_inside(out, [data])
     runs = grid(objective, parse_values(betas) if betas is not None else None, seeds)
     losses = parse_losses(loss) if loss is not None else None
-    if threads is not None:
-        torch.set_num_threads(threads)
+    compute_with(threads)
     with locked_folder(out):
         dataset = open_training_data(
             data,

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pellucid.cli.describing import describe
-from pellucid.cli.opening import open_training_data, rows_to_measure
+from pellucid.cli.opening import compute_with, open_training_data, rows_to_measure
 from pellucid.data.paths import refuse_inside
-from pellucid.errors import ConfigError
 from pellucid.terminal import mute, say, training_bar
 
 if TYPE_CHECKING:
@@ -106,8 +105,6 @@ def train(
         device: auto, cpu, cuda, cuda:1 or mps.
         resume: Go on with the run in --out.
     """
-    import torch
-
     from pellucid.objective.reconstruction import trains_grey
     from pellucid.training.defaults import parse_losses, settings_for
     from pellucid.training.distributed import joined
@@ -115,10 +112,7 @@ def train(
     from pellucid.training.loop import writing_run
 
     refuse_inside(out, [data])
-    if threads is not None:
-        if threads < 1:
-            raise ConfigError(f"--threads: expected 1 or more, got {threads}. Leave it out.")
-        torch.set_num_threads(threads)
+    compute_with(threads)
     if steps is None and epochs is None and minutes is None:
         minutes = 20.0
     with joined(device) as processes, _one_speaks(processes), ExitStack() as held:

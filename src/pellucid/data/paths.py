@@ -43,14 +43,19 @@ def refuse_inside(place: Path | None, sources: Iterable[str | Path]) -> None:
         sources: What is read: files, folders, `file://` URLs; what is not on this disk is passed over.
 
     Raises:
-        ConfigError: If `place` is one of the sources, or lies in one.
+        ConfigError: If `place` is one of the sources, lies in one, or would have the name of one.
     """
     if place is None:
         return
     target = Path(os.path.realpath(os.path.expanduser(place)))  # noqa: PTH111 (raises nothing)
     for source in map(str, sources):
         path = source.removeprefix("file://").partition("*")[0]
-        if "\0" in path or not os.path.lexists(path := os.path.expanduser(path)):  # noqa: PTH111
+        if "\0" in path:
+            continue
+        path = os.path.expanduser(path)  # noqa: PTH111
+        if not os.path.lexists(path):  # a built-in set: in a folder of that name, both would be meant
+            if target == Path(os.path.realpath(path)):
+                raise ConfigError(f"{printable(place)}: is what is read called, too. Choose another name.")
             continue
         read = Path(os.path.realpath(path))
         if target == read and not read.is_dir():

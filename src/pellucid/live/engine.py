@@ -21,7 +21,7 @@ from pellucid.anomaly.storage import load_detector
 from pellucid.anomaly.verdict import COLUMN_LABELS
 from pellucid.comparison.compare import compare, population_deviation
 from pellucid.comparison.known import read_known
-from pellucid.data.builtin import BUILTIN
+from pellucid.data.builtin import BUILTIN, open_builtin
 from pellucid.data.images import (
     CROPS,
     Preprocessing,
@@ -33,7 +33,6 @@ from pellucid.data.images import (
     to_float,
     to_pixels,
 )
-from pellucid.data.store import open_dataset
 from pellucid.errors import LatentError
 from pellucid.latents.caution import cautions, warned
 from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
@@ -113,7 +112,8 @@ class Engine:
         fitting = "people" if architecture.channels == 3 else "sprites"
         source = trained if trained in BUILTIN else fitting
         sizes = BUILTIN[source].sizes
-        pictures = open_dataset(source, size=self.size if self.size in sizes else sizes[0])
+        size = self.size if self.size in sizes else sizes[0]
+        pictures = open_builtin(source, size=size, channels=None, crop=None, skip=0, limit=None)
         rows = np.linspace(0, len(pictures) - 1, _SHELF).round().astype(int)
         return [
             (f"{source} {row}", self._colored(pixels))
