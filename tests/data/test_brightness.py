@@ -35,7 +35,7 @@ def test_few_bits_in_16_are_told_with_their_range_and_the_window_uses_them(
     values[:, 0, 0], values[:, 0, 1] = 0, 2**bits - 1
     told = note(saved(tmp_path, values))
     assert f"the values found are 0 to {2**bits - 1:,}, of 0 to 65,535" in told
-    assert f"say --window {window}." in told
+    assert f"train with --window {window}." in told
     low, high = map(float, window.split(","))
     assert note(tmp_path, window=(low, high)) == ""
     shown = open_dataset(tmp_path, size=32, window=(low, high)).fetch(np.arange(5))
@@ -62,9 +62,9 @@ def test_sets_of_equal_images_are_told(tmp_path: Path) -> None:
     [
         (
             CHANCE.integers(0, 6, (5, 40, 40)).astype(np.uint8),
-            "are 0 to 5. To use the whole range, say --window 0,7.",
+            "are 0 to 5. To use the whole range, train with --window 0,7.",
         ),
-        (CHANCE.random((5, 40, 40)) / 50, "say --window 0,0.0199"),
+        (CHANCE.random((5, 40, 40)) / 50, "train with --window 0,0.0199"),
         (CHANCE.integers(0, 2, (5, 40, 40)).astype(np.uint8), "All bytes of the array are 0 or 1"),
         (CHANCE.integers(0, 256, (5, 40, 40)).astype(np.uint8), ""),
         (np.zeros((5, 40, 40), np.uint8), "All pixels of all images are black: the only value found is 0."),
@@ -88,6 +88,6 @@ def test_dark_pictures_of_8_bits_are_told_their_own_range(tmp_path: Path) -> Non
     saved(tmp_path, CHANCE.integers(0, 30, (4, 40, 40)).astype(np.uint8))
     told = note(tmp_path)
     assert "the values found are 0 to 29, of 0 to 255" in told
-    assert "say --window 0,31." in told
+    assert "train with --window 0,31." in told
     assert note(tmp_path, window=(0.0, 31.0)) == ""
     shutil.rmtree(tmp_path)

@@ -44,7 +44,16 @@ def name(
     from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
     from pellucid.model.directory import read_config
 
-    only_with("--suggest", suggest, data=data, skip=skip or None, limit=limit, groups=groups)
+    only_with(
+        "--suggest",
+        suggest,
+        data=data,
+        skip=skip or None,
+        limit=limit,
+        groups=groups,
+        trust_data=trust_data,
+    )
+    only_with("--data", data is not None, skip=skip or None, limit=limit)
     if suggest:
         if latent is not None or clear or nuisance is not None:
             raise ConfigError("expected either a latent or --suggest, got both.")

@@ -39,7 +39,7 @@ class Reading:
         if not (dtype in (np.uint8, np.bool_) or dtype.kind == "f" or (self.window and dtype.kind in "iu")):
             raise DataError(
                 f"{label}: expected bytes, bools, or floats in [0, 1], got {dtype}. Save it so, or say which "
-                "values are black and white: --window 0,4095."
+                "values are black and white: train with --window 0,4095."
             )
         try:
             layout = layout_of(shape, self.axes)
@@ -101,7 +101,10 @@ class ImageArray:
     def said(self) -> tuple[str, ...]:
         """What was decided about the values, where it was not obvious."""
         guessed = self.asked is None and self.dtype == np.uint8
-        note = "All bytes of the array are 0 or 1: taken for black and white. If not so, say --window 0,255."
+        note = (
+            "All bytes of the array are 0 or 1: taken for black and white. If not so, train with "
+            "--window 0,255."
+        )
         return (note,) if guessed and self.window == (0, 1) else ()
 
     def _items(self, block: Shaped[np.ndarray, "row height width channel"]) -> list[Item]:
@@ -120,8 +123,8 @@ class ImageArray:
         least, most = float(values.min()), float(values.max())
         if self.asked is None and not -1e-6 <= least <= most <= 1 + 1e-6:
             raise DataError(
-                f"{self.label}: expected floats in [0, 1], got {least:.4g} to {most:.4g}. Say which values "
-                "are black and white, as --window 0,255, or scale them."
+                f"{self.label}: expected floats in [0, 1], got {least:.4g} to {most:.4g}. Scale them, or say "
+                "which values are black and white: train with --window 0,255."
             )
         return [
             pixel if good else "has values that are not finite"

@@ -14,6 +14,7 @@ Axes = Literal["HW", "HWC", "CHW", "NHW", "NHWC", "NCHW"]
 
 _NAMES = {"N": "image", "H": "height", "W": "width", "C": "channel"}
 _CHANNELS = (1, 3)
+_WHERE = "where the command has this option: train, sweep, detect, features"
 _LEAST_SIDE = 5
 """An axis shorter than this is hardly the height or the width of an image, but rather its channels."""
 
@@ -80,8 +81,8 @@ def layout_of(shape: tuple[int, ...], axes: Axes | None) -> Layout:
     found = [axes for axes, fits in _FITS.items() if len(axes) == len(shape) and fits(*shape)]
     if len(shape) == 2:
         raise DataError(
-            f"expected images, {got}: one grey image, or pixels in a row? Say --axes HW for one image, or "
-            "save them as [image height width]."
+            f"expected images, {got}: one grey image, or pixels in a row? Save them as [image height width], "
+            f"or say --axes HW for one image, {_WHERE}."
         )
     if len(shape) not in (3, 4):
         raise DataError(
@@ -93,8 +94,8 @@ def layout_of(shape: tuple[int, ...], axes: Axes | None) -> Layout:
         could = " or ".join(named(axes) for axes in found)
         options = " or ".join(f"--axes {axes}" for axes in found)
         raise DataError(
-            f"expected images, {got}, which could be {could}. Say {options}, or save it as "
-            "[image height width channel]."
+            f"expected images, {got}, which could be {could}. Save it as [image height width channel], or "
+            f"say {options}, {_WHERE}."
         )
     return _checked(found[0], shape, got)
 

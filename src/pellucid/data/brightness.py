@@ -38,7 +38,7 @@ def brightness_notes(pixels: PixelFile, source: Source) -> tuple[str, ...]:
         what = f"The images are nearly of one shade, {low} to {high} of 0 to 255"
     if least == most:
         return (f"{what}: {found}. There is nothing to learn from them.",)
-    return (f"{what}: {found}{largest}. To use the whole range, say {_option(least, most)}.",)
+    return (f"{what}: {found}{largest}. To use the whole range, train with {_option(least, most)}.",)
 
 
 def _values(source: Source) -> tuple[float, float, str]:
