@@ -84,6 +84,11 @@ def test_every_file_of_the_wheel_is_to_the_byte_that_of_the_sources(wheel: zipfi
     assert differ == []
 
 
+def test_the_models_take_at_most_8_megabytes_of_the_wheel(wheel: zipfile.ZipFile) -> None:
+    held = [entry for entry in wheel.infolist() if entry.filename.startswith("pellucid/pretrained/")]
+    assert sum(entry.compress_size for entry in held) < 8_000_000
+
+
 def test_the_wheel_starts_the_command_line_and_names_its_licence(wheel: zipfile.ZipFile) -> None:
     told = f"pellucid-{pellucid.__version__}.dist-info"
     assert "pellucid = pellucid.cli:main" in wheel.read(f"{told}/entry_points.txt").decode()

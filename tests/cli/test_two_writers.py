@@ -69,7 +69,7 @@ def another_writer(path: Path, *, folder: bool) -> Iterator[None]:
         (("train", "BARS", "--out", "RUN", "--steps", 2, *SHORT, "--resume"), "RUN", True),
         (("sweep", "BARS", "--out", "NEW", "--steps", 2, *SHORT), "NEW", True),
         (("reproduce", "--out", "NEW", "--minutes", 0.1), "NEW", True),
-        (("demo", "--out", "NEW", "--minutes", 0.01), "NEW", True),
+        (("demo", "--out", "NEW"), "NEW", True),
         (("latents", "RUN", "--data", "people", "--limit", 20), f"RUN/{REPORT}", False),
         (("name", "RUN", "z1", "hat"), f"RUN/{LATENTS}", False),
         (("detector", "RUN", "--normal", "scenes", "--limit", 100), f"RUN/{DETECTOR}", False),

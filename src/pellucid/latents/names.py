@@ -221,7 +221,7 @@ def suggest(table: LatentTable, trackings: Sequence[Tracking]) -> LatentTable:
         if record.suggested:
             table = rename(table, record.index, None)
     for tracking in best_of_each([one for one in trackings if table.records[one.latent].active is not False]):
-        name = _readable(tracking.attribute)
+        name = readable(tracking.attribute)
         free = table.records[tracking.latent].name is None and not hides(tracking.attribute)
         if free and _convincing(tracking) and not _refusal(table, tracking.latent, name):
             evidence = tracking.describe()[:MAX_EVIDENCE]
@@ -229,7 +229,8 @@ def suggest(table: LatentTable, trackings: Sequence[Tracking]) -> LatentTable:
     return table
 
 
-def _readable(attribute: str) -> str:
+def readable(attribute: str) -> str:
+    """Spell an attribute's name as the name of a latent."""
     return clean(" ".join(attribute.replace("_", " ").lower().split()))
 
 
