@@ -96,13 +96,15 @@ def _tell(out: Path) -> int:
 
 def _copied(out: Path) -> Path:
     """A copy of the model that comes with the package, in place of that of an earlier demo."""
+    import shutil
+
     from pellucid.model.pretrained import pretrained
 
     shipped = pretrained(_MODEL, device="cpu").directory
     assert shipped is not None
     run = _emptied(out, _MODEL)
     for file in shipped.iterdir():
-        (run / file.name).write_bytes(file.read_bytes())
+        shutil.copyfile(file, run / file.name)  # not its mode: the copy may be changed
     return run
 
 
