@@ -117,13 +117,15 @@ def test_celebas_table_says_who_is_who(
         shutil.copy(picture, images / f"{at:06d}.png")
         rows.append(f"{at:06d}.jpg {9000 - int(picture.parent.name)}")
     shutil.copy(picture, images / "stranger.png")  # without a row it is left out
+    shutil.copy(picture, images / "again.png")  # a copy, which comes first by name, is no second picture
+    rows.append(f"again.jpg {9000 - int(picture.parent.name)}")
     (tmp_path / "celeba" / "Anno").mkdir()
     (tmp_path / "celeba" / "Anno" / "identity_CelebA.txt").write_text("\n".join(rows))
     config = json.loads((measured / "config.json").read_text())
     assert config["preprocessing"]["crop"] == "center"  # as for the folder: the model's crop is used
     assert run("same", measured, tmp_path / "celeba", "--json") == 0
     printed = capsys.readouterr()
-    assert "identity_CelebA.txt: identities; 90 of 91 images matched." in printed.err
+    assert "identity_CelebA.txt: identities; 91 of 92 images matched." in printed.err
     by_table = json.loads(printed.out)
     assert by_table["pictures"] == "90 pictures of 30 identities"
     assert by_table["identity"]["rates"]["auc"] > 0.8

@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from pellucid.data.copies import among, copies_note, digests, find_copies, keep_together
+from pellucid.data.copies import among, copies_note, digests, find_copies, keep_together, without_copies
+from pellucid.data.store import open_dataset
 
 
 def images(values: list[int]) -> np.ndarray:
@@ -22,6 +26,15 @@ def test_images_of_another_set_are_found_by_their_pixels() -> None:
     digested = set(digests(lambda rows: known[rows], np.arange(3)))
     rows = np.array([0, 1, 3])
     assert among(lambda rows: others[rows], rows, digested).tolist() == [True, False, True]
+
+
+def test_of_copies_the_first_row_that_is_asked_for_stays(tmp_path: Path) -> None:
+    for at, value in enumerate((10, 20, 10, 30, 10, 20)):
+        Image.new("L", (32, 32), value).save(tmp_path / f"{at}.png")
+    dataset = open_dataset(tmp_path, size=32)
+    assert without_copies(dataset, np.arange(6)).tolist() == [0, 1, 3]
+    assert without_copies(dataset, np.array([2, 3, 4, 5])).tolist() == [2, 3, 5]
+    assert without_copies(dataset, np.array([], np.int64)).tolist() == []
 
 
 def test_copies_go_where_the_first_is_unless_that_leaves_a_part_empty() -> None:

@@ -48,6 +48,7 @@ def same(
     from pellucid.comparison.people import known_people
     from pellucid.comparison.same import evidence_of, identities_of
     from pellucid.data.builtin import BUILTIN
+    from pellucid.data.copies import without_copies
     from pellucid.latents.activity import encode_dataset
     from pellucid.latents.caution import cautions
     from pellucid.latents.names import read_latents
@@ -74,7 +75,7 @@ def same(
             dataset = open_images(model, data)
             skipped = skipped_record(dataset)
             who = identities_of(dataset.names) if dataset.identity is None else dataset.identity
-            rows = np.flatnonzero(who >= 0)
+            rows = without_copies(dataset, np.flatnonzero(who >= 0))  # a copy is no second picture
             who = who[rows]
             with counting_bar("encoding images") as advance:
                 codes = encode_dataset(model, dataset, rows, progress=advance)

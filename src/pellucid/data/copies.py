@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from pellucid.data.dataset import TRAIN, VALIDATION
+from pellucid.data.dataset import TRAIN, VALIDATION, Dataset
 from pellucid.data.images import printable
 
 _AT_ONCE = 256
@@ -47,6 +47,13 @@ def keep_together(split: UInt8[np.ndarray, " image"], copies: Mapping[int, int])
     moved[list(copies)] = split[list(copies.values())]
     if {TRAIN, VALIDATION} <= set(moved.tolist()):
         split[:] = moved
+
+
+def without_copies(dataset: Dataset, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray, " kept"]:
+    """Leave out the rows of images that are copies of another one among these rows, which comes first."""
+    first = [dataset.copies.get(row, row) for row in rows.tolist()]
+    kept: Int[np.ndarray, " kept"] = rows[np.sort(np.unique(first, return_index=True)[1])]
+    return kept
 
 
 def copies_note(names: Sequence[str], copies: Mapping[int, int], split: UInt8[np.ndarray, " image"]) -> str:
