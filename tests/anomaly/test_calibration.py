@@ -55,6 +55,20 @@ def test_of_a_large_class_a_bounded_number_is_put_aside() -> None:
     assert (len(fitted), len(aside)) == (100_000 - MOST_PUT_ASIDE, MOST_PUT_ASIDE)
 
 
+def test_it_is_bounded_over_all_kinds_of_groups_so_that_a_record_holds_it() -> None:
+    alone, mixed = (
+        90_000,
+        45_000,
+    )  # images that are normal and on their own; groups of one image of each class
+    classes = np.concatenate([np.ones(alone, np.int64), np.tile([0, 1], mixed)])
+    groups = np.concatenate([np.arange(alone), alone + np.repeat(np.arange(mixed), 2)])
+    fitted, aside = put_aside(classes, 0.25, 0, groups)
+    assert len(aside) == MOST_PUT_ASIDE
+    assert 0.7 < classes[aside].mean() < 0.8  # a half of single ones, and a half of either class
+    assert not set(groups[fitted]) & set(groups[aside])
+    assert groups_kept(classes, 0.25, groups) == [MOST_PUT_ASIDE // 2, MOST_PUT_ASIDE]
+
+
 def test_another_seed_splits_otherwise_and_the_same_seed_alike() -> None:
     classes = np.zeros(40, np.int64)
     assert put_aside(classes, 0.25, 0)[1].tolist() == put_aside(classes, 0.25, 0)[1].tolist()

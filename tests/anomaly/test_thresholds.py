@@ -135,6 +135,14 @@ def test_a_promise_that_cannot_be_kept_is_refused_with_what_is_needed(rule: str)
     assert choose(rule, np.append(scores, 9.0), np.append(scores, 9.0))
 
 
+def test_a_promise_that_no_number_of_images_can_keep_does_not_ask_for_more() -> None:
+    known = CalibrationScores.of(np.arange(20_000.0))
+    with pytest.raises(DataError, match=r"needs 99,999 .* No more than 20,000 are ever used") as error:
+        thresholds.choose("false-alarm=0.00001", known, None, 0.25)
+    assert "Give" not in str(error.value)
+    assert str(error.value).endswith('Choose "false-alarm=0.001".')
+
+
 def test_groups_are_counted_where_there_are_groups() -> None:
     scores, groups = np.arange(100.0), np.arange(100) // 10
     known = CalibrationScores.of(scores, groups)

@@ -1,5 +1,7 @@
 """What a detector learns from held-out images: probabilities, p-values, and which images those are."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -114,14 +116,21 @@ def groups_kept(
 ) -> list[int]:
     """How many groups with images of each class `put_aside` keeps; 0 of a class that it cannot divide."""
     kinds = strata(classes, groups)
+    room = _room(kinds)
     return [
-        sum(_kept(len(rows), share) for kind, rows in kinds.items() if number in kind)
+        sum(_kept(len(rows), share, room) for kind, rows in kinds.items() if number in kind)
         for number in range(classes.max(initial=-1) + 1)
     ]
 
 
-def _kept(groups: int, share: float) -> int:
-    return min(max(round(share * groups), 1), groups - 1, MOST_PUT_ASIDE)
+def _room(kinds: Collection[tuple[int, ...]]) -> int:
+    """How many images each kind of group may give, so that those with one class in common give 20,000."""
+    shared = Counter(number for kind in kinds for number in kind)
+    return MOST_PUT_ASIDE // max(shared.values(), default=1)
+
+
+def _kept(groups: int, share: float, room: int) -> int:
+    return min(max(round(share * groups), 1), groups - 1, room)
 
 
 def put_aside(
@@ -154,9 +163,11 @@ def put_aside(
             )
     random = check_random_state(random_state)
     fitted, calibration = [], []
-    for kind in strata(classes, held).values():
-        count = _kept(len(kind), share)
-        most = MOST_PUT_ASIDE // max(count, 1)
+    kinds = strata(classes, held)
+    room = _room(kinds)
+    for kind in kinds.values():
+        count = _kept(len(kind), share, room)
+        most = room // max(count, 1)
         for place, number in enumerate(random.permutation(len(kind))):
             rows = kind[number]
             if place >= count:

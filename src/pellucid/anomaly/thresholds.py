@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from pellucid.anomaly.calibration import CalibrationScores
+from pellucid.anomaly.calibration import MOST_PUT_ASIDE, CalibrationScores
 from pellucid.errors import ConfigError, DataError
 
 _ROUNDING = 1e-9  # of sums of weights: far below any weight
@@ -137,11 +137,13 @@ def _too_few(name: str, rule: str, promised: CalibrationScores, kept: float | No
     needed = groups_needed(rule)
     floor = Fraction(ceil(Fraction(1000, promised.groups + 1)), 1000)
     reachable = float(floor if name == "false-alarm" else 1 - floor)
-    instead = f', or choose "{name}={reachable:g}"' if 0 < reachable < 1 else ""
     more = "Give more" if kept is None else f"Give {ceil(needed / kept):,} in all"
+    instead = f'{more}, or choose "{name}={reachable:g}"' if 0 < reachable < 1 else more
+    if needed > MOST_PUT_ASIDE:
+        instead = f'No more than {MOST_PUT_ASIDE:,} are ever used for it. Choose "{name}={reachable:g}"'
     return (
         f'threshold: "{rule}" needs {needed:,} {unit} for calibration, has {promised.groups:,}'
-        f"{'' if kept is None else f' ({kept:.0%} of all)'}. {more}{instead}."
+        f"{'' if kept is None else f' ({kept:.0%} of all)'}. {instead}."
     )
 
 
