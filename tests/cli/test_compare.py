@@ -22,7 +22,7 @@ def test_two_pictures_are_compared(
     assert record["counterfactual"] == first["latent"]
     assert record["same_probability"] is None
     assert out.read_bytes()[:4] == b"\x89PNG"
-    assert run("compare", trained, photos / "000.png", photos / "001.png", "--swap", first["latent"]) == 0
+    assert run("compare", trained, photos / "000.png", photos / "001.png") == 0
     printed = capsys.readouterr().out
     assert "population" in printed
     assert printed.startswith(("Alike", "Different"))
@@ -40,7 +40,8 @@ def test_what_cannot_be_compared(
     for arguments, says in (
         ((pictures[0], photos / "007.png"), "007.png"),
         ((*pictures, "--out", tmp_path / "a.gif"), ".pdf"),
-        ((*pictures, "--swap", "hat"), "hat"),
+        ((*pictures, "--swap", "hat", "--json"), "hat"),
+        ((*pictures, "--swap", "z0"), "--swap: does nothing without --out or --json"),
     ):
         capsys.readouterr()
         assert run("compare", trained, *arguments) == 2

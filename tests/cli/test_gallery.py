@@ -101,6 +101,14 @@ def test_known_identities_give_probabilities_until_the_marks_change(
     assert "--no-nuisance" in capsys.readouterr().err
 
 
+def test_a_table_that_knows_nobody_is_told(
+    run: Callable[..., int], measured: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (people / "who.csv").write_text("file_name,identity\n00/0.png,\n00/1.png,unknown\n")
+    assert run("same", measured, people) == 2
+    assert "its table tells of none who is on it. Fill in its column identity" in capsys.readouterr().err
+
+
 def test_celebas_table_says_who_is_who(
     run: Callable[..., int],
     measured: Path,

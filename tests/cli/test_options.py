@@ -36,6 +36,7 @@ Run = Callable[..., int]
         ("name RUN z1 hat --skip 3 --limit 5", "--skip and --limit: does nothing without --suggest"),
         ("name RUN --trust-data", "--trust-data: does nothing without --suggest"),
         ("name RUN --suggest --skip 3", "--skip: does nothing without --data"),
+        ("features RUN x.png --out t.csv --runtime onnx --device cuda", "computes on the CPU"),
         ("detect RUN x.png --allow-unreadable", "without --fail-on-anomaly"),
         ("train sprites --out x --objective beta-vae --alpha 2", "alpha: does nothing for beta-vae"),
         ("train sprites --out x --objective factor-vae --beta 2", "beta: does nothing for factor-vae"),

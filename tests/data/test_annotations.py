@@ -142,6 +142,16 @@ def test_kinds_follow_from_the_values_and_what_is_missing_is_unknown(tmp_path: P
     assert "Columns not used: caption (text), empty (empty)." in note
 
 
+def test_a_table_without_names_of_columns_is_told(tmp_path: Path) -> None:
+    table = {"labels.csv": "a.png,cat\nb.png,dog\nc.png,cat\n"}
+    source = find_source(layout(tmp_path, ["a.png", "b.png", "c.png"], table))
+    assert source.annotations.attributes is None
+    assert source.annotations.notes == (
+        "labels.csv: not used, its first line names an image, a.png, and not the columns. Put a line with "
+        "their names before it, as file_name,label.",
+    )
+
+
 def test_metadata_of_folders_below_is_relative_to_them(tmp_path: Path) -> None:
     tables = {
         "train/metadata.csv": "file_name,lens,identity\n0.png,Zeiss,ann\n1.png,Leica,bob\n2.png,Leica,ann\n",

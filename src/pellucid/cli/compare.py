@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.opening import Run, keep_apart
+from pellucid.cli.opening import Run, keep_apart, only_with
 from pellucid.cli.printing import print_json, print_table
 from pellucid.terminal import say
 
@@ -47,6 +47,7 @@ def compare(
     from pellucid.report.comparison import checked_kind, save_comparison
     from pellucid.runtime.fingerprint import run_fingerprint
 
+    only_with("--out or --json", out is not None or json, swap=swap)
     if out is not None:
         checked_kind(out)
     model = load(run, device=device)

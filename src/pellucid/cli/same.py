@@ -76,6 +76,11 @@ def same(
             skipped = skipped_record(dataset)
             who = identities_of(dataset.names) if dataset.identity is None else dataset.identity
             rows = without_copies(dataset, np.flatnonzero(who >= 0))  # a copy is no second picture
+            if not len(rows):
+                raise ConfigError(
+                    f"{data}: expected images of known identities, but its table tells of none who is on it. "
+                    "Fill in its column identity."
+                )
             who = who[rows]
             with counting_bar("encoding images") as advance:
                 codes = encode_dataset(model, dataset, rows, progress=advance)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pellucid.cli.opening import keep_apart
 from pellucid.data.paths import refuse_inside
+from pellucid.errors import ConfigError
 from pellucid.storage.writing import locked
 from pellucid.terminal import counting_bar, say
 
@@ -41,6 +42,8 @@ def scoring_of(
     from pellucid.scoring.score import Scoring
     from pellucid.scoring.scorer import recipe_of, scorer_of
 
+    if runtime == "onnx" and device not in ("auto", "cpu"):
+        raise ConfigError(f"--device {device}: ONNX Runtime computes on the CPU here. Leave one of them out.")
     recipe = recipe_of(str(run), device, runtime, columns=columns)
     scorer = scorer_of(recipe)
     refuse_inside(run, images)

@@ -1,6 +1,6 @@
 """What tables beside images say of them: attributes, who is on each, and CelebA's own parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 from pellucid.data.attributes import Attributes, Kind, from_table
 from pellucid.data.images import printable
+from pellucid.data.listing import kind_of
 from pellucid.data.matching import Match, match
 from pellucid.data.tables import Column, Table, read_table
 from pellucid.errors import DataError
@@ -109,7 +110,16 @@ def _matched(label: str, path: Path, names: Sequence[str], among: Sequence[str])
     if _OWN & table.columns.keys():
         return f"{printable(label)}: not used, it holds what Pellucid has measured."
     folder = label.rpartition("/")[0] if path.stem == "metadata" else ""
-    matched = match([f"{folder}/{file}" if folder else file for file in table.files], among)
+
+    def matches(files: Iterable[str]) -> Match:
+        return match([f"{folder}/{file}" if folder else file for file in files], among)
+
+    if kind_of(table.key) == "image" and matches([table.key]).count:
+        return (
+            f"{printable(label)}: not used, its first line names an image, {printable(table.key[:60])}, and "
+            "not the columns. Put a line with their names before it, as file_name,label."
+        )
+    matched = matches(table.files)
     row_of = dict(zip(among, matched.rows.tolist(), strict=True))
     matched = replace(matched, rows=np.array([row_of[name] for name in names], np.int64))
     return (table, matched) if matched.count else _unmatched(label, table, names, matched)

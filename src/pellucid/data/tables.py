@@ -189,7 +189,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             record = parse_json(line)
         except ValueError as error:
-            raise _malformed(path, number, "a JSON object") from error
+            raise _malformed(path, number, f"a JSON object ({error})") from error
         if not isinstance(record, dict):
             raise _malformed(path, number, "a JSON object")
         yield number, record
