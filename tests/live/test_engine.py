@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from untrained_run import make_untrained_run
 
 from pellucid.anomaly.storage import load_detector
 from pellucid.data.images import Preprocessing, read_image, to_float, to_pixels
@@ -37,6 +38,19 @@ def test_a_larger_frame_is_resized_as_pictures_are(engine: Engine) -> None:
     large = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
     expected = engine.model.to_tensor(large)  # the crop of a square is all of it
     assert torch.equal(engine.frame(128, memoryview(large.tobytes())), expected)
+
+
+def test_a_frame_of_the_camera_is_seen_through_the_models_window_as_a_picture_is(tmp_path: Path) -> None:
+    engine = Engine(make_untrained_run(tmp_path / "run", window=(0, 63)), device="cpu")
+    for side in (32, 128):
+        dark = np.random.default_rng(0).integers(0, 64, (side, side, 3), np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(dark).save(file, "PNG")
+        opened = engine.picture(engine.take(file.getvalue())["id"])
+        assert torch.equal(engine.frame(side, memoryview(dark.tobytes()), camera=True), opened)
+        assert opened.max() > 0.6  # and not below 64 of 255
+        shown = to_pixels(opened)[0]  # of what was opened, the page has what the window shows
+        assert torch.equal(engine.frame(32, memoryview(shown.tobytes())), opened)
 
 
 def test_held_latents_are_decoded_at_their_values(engine: Engine, pixels: np.ndarray) -> None:

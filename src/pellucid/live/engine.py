@@ -120,10 +120,12 @@ class Engine:
             for row, pixels in zip(rows, pictures.fetch(rows), strict=True)
         ]
 
-    def _colored(self, pixels: Pixels) -> UInt8[np.ndarray, "size size color"]:
-        """With the channels that the model takes."""
+    def _colored(
+        self, pixels: Pixels, window: tuple[float, float] | None = None
+    ) -> UInt8[np.ndarray, "size size color"]:
+        """With the size and channels that the model takes."""
         channels = self.model.config.architecture.channels
-        return preprocess(_as_image(pixels), Preprocessing(self.size, channels, "whole"))
+        return preprocess(_as_image(pixels), Preprocessing(self.size, channels, "whole", window))
 
     # what the page is told
 
@@ -239,8 +241,13 @@ class Engine:
             raise WireError("expected the number of a picture that is still here. Open it again.")
         return to_float(self._pictures[number][None])
 
-    def frame(self, side: object, body: memoryview) -> Float32[Tensor, "1 channel height width"]:
+    def frame(
+        self, side: object, body: memoryview, *, camera: bool = False
+    ) -> Float32[Tensor, "1 channel height width"]:
         """What the model sees of RGB bytes: as they are at the model's own size, else resized.
+
+        Frames of a camera have not been through the model's window yet; parts of a picture that was opened
+        have.
 
         Raises:
             WireError: If they are not as many as a square of that side has.
@@ -250,9 +257,10 @@ class Engine:
         if len(body) != 3 * side * side:
             raise WireError(f"expected {3 * side * side} bytes of a frame, got {len(body)}.")
         pixels = np.frombuffer(body, np.uint8).reshape(side, side, 3)
-        if side == self.size and self.model.config.architecture.channels == 3:
+        window = self.model.config.preprocessing.window if camera else None
+        if side == self.size and self.model.config.architecture.channels == 3 and window is None:
             return to_float(pixels[None])
-        return to_float(self._colored(pixels)[None])
+        return to_float(self._colored(pixels, window)[None])
 
     # what the model says
 

@@ -121,7 +121,7 @@ class _Line:
         if kind == "picture":
             image = engine.picture(head.get("id"))
         elif kind == "frame":
-            image = engine.frame(head.get("side"), body)
+            image = engine.frame(head.get("side"), body, camera=head.get("camera") is True)
         else:
             raise WireError("expected a frame, a picture or a move.")
         seen = engine.look(image, engine.held(head.get("held", {})))

@@ -51,7 +51,8 @@ function message(judge, asked) {
   if (source.kind === "pixels" && !stage.moved) {
     return [{ kind: "frame", side: source.size, held, judge }, source.bytes, asked];
   }
-  return [{ kind: "frame", side: state.frame_side, held, judge }, stage.grab(state.frame_side), asked];
+  const filmed = source.kind === "camera" || source.kind === "still"; // what was opened comes as the model's window shows it
+  return [{ kind: "frame", side: state.frame_side, camera: filmed, held, judge }, stage.grab(state.frame_side), asked];
 }
 
 /** Have the picture looked at as it lies now. */
