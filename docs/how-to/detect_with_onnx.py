@@ -17,9 +17,42 @@ def levels(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return np.rint(shares * 255).astype(np.uint8)
 
 
-def opened(content: bytes, window: tuple[float, float] | None) -> Image.Image:
-    """An image as Pellucid opens it: upright, over white where it is transparent, 8 bits a channel."""
+def box_of(width: int, height: int, crop: dict) -> tuple[float, float, float, float]:
+    """The part of an image that a crop takes: left, top, right, bottom."""
+    fits = crop["proportion"] is None or abs(width / height / crop["proportion"] - 1) <= crop["tolerance"]
+    if crop["box"] is not None and fits:
+        left, top, right, bottom = crop["box"]
+        return left * width, top * height, right * width, bottom * height
+    side = min(width, height)  # the largest centered square
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def reduction_of(image: Image.Image, rule: dict) -> int:
+    """By how much an image is reduced while it is decoded."""
+    if image.format != "JPEG":
+        return 1
+    try:
+        on_the_side = image.getexif().get(0x0112) in (5, 6, 7, 8)
+    except Exception:  # a damaged tag
+        on_the_side = False
+    size = image.size[::-1] if on_the_side else image.size
+    left, top, right, bottom = box_of(*size, rule["crop"])
+    most = min(right - left, bottom - top) / (rule["size"] * rule["resize"]["reducing_gap"])
+    return next((n for n in rule["jpeg_reductions"] if n <= most and not any(side % n for side in size)), 1)
+
+
+def opened(content: bytes, rule: dict) -> tuple[Image.Image, int]:
+    """An image as Pellucid opens it: upright, over white, 8 bits a channel; and by how much it is reduced."""
     image = Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP"))
+    reduction = reduction_of(image, rule)
+    if reduction > 1:
+        image.draft(None, (image.width // reduction, image.height // reduction))
+    return plain(image, content, rule["window"]), reduction
+
+
+def plain(image: Image.Image, content: bytes, window: tuple[float, float] | None) -> Image.Image:
+    """An opened image in 8-bit RGB."""
     image.load()
     png = image.format == "PNG"
     key = image.info.get("transparency")  # of a PNG: a color, in the file's bit depth, that means transparent
@@ -46,16 +79,9 @@ def opened(content: bytes, window: tuple[float, float] | None) -> Image.Image:
 
 def pixels_of(content: bytes, rule: dict) -> np.ndarray:
     """What the model sees, uint8 [1 height width channel]; `rule` is the file's `preprocessing`."""
-    image, crop = opened(content, rule["window"]), rule["crop"]
-    fits = crop["proportion"] is None or (
-        abs(image.width / image.height / crop["proportion"] - 1) <= crop["tolerance"]
-    )
-    if crop["box"] is not None and fits:
-        box = tuple(share * length for share, length in zip(crop["box"], image.size * 2, strict=True))
-    else:  # the largest centered square
-        side = min(image.size)
-        left, top = ((length - side) // 2 for length in image.size)
-        box = (left, top, left + side, top + side)
+    image, reduction = opened(content, rule)
+    whole = box_of(image.width * reduction, image.height * reduction, rule["crop"])
+    box = tuple(edge / reduction for edge in whole)
     assert rule["resize"]["filter"] == "lanczos", rule["resize"]
     gap = rule["resize"]["reducing_gap"]
     shape = (1, rule["size"], rule["size"], rule["channels"])

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from pellucid.data import images
 from pellucid.data.images import (
@@ -21,6 +22,7 @@ from pellucid.data.images import (
     Preprocessing,
     crop_box,
     decode,
+    fit,
     parse_window,
     preprocess,
     printable,
@@ -112,6 +114,61 @@ def test_a_picture_opened_by_hand_is_seen_as_its_file_is() -> None:
     data = saved(Image.fromarray(noise(40, 60)), "JPEG", exif=exif.tobytes())
     by_hand = preprocess(Image.open(io.BytesIO(data)), Preprocessing(32))
     assert np.array_equal(by_hand, read_image(data, Preprocessing(32)))
+
+
+def busy(height: int, width: int) -> np.ndarray:
+    """Colored blocks on a slope: nothing in it is the same when it is turned, flipped or moved."""
+    y, x = np.mgrid[:height, :width]
+    slope = np.stack([x * 200 // width, y * 200 // height, (x + y) * 200 // (width + height)], -1)
+    blocks = noise(height // 40 + 1, width // 40 + 1).repeat(40, 0).repeat(40, 1)[:height, :width]
+    return (0.6 * slope + 0.4 * blocks).astype(np.uint8)
+
+
+@pytest.mark.parametrize("crop", ["center", "whole", "celeba"])
+@pytest.mark.parametrize(
+    ("height", "width", "orientation", "reduction"),
+    [
+        (1200, 1608, 1, 8),  # the crop begins in the middle of an eighth of a pixel
+        (1608, 1200, 1, 8),
+        *((1200, 1608, orientation, 8) for orientation in range(2, 9)),
+        (808, 600, 6, 4),
+        (350, 402, 3, 2),
+        (872, 712, 1, 4),  # the proportion of an aligned photograph
+        (1201, 1608, 1, 1),
+        (1200, 1602, 1, 2),
+        (190, 300, 1, 1),
+    ],
+)
+def test_a_jpeg_is_decoded_small_and_seen_as_in_full(
+    height: int, width: int, orientation: int, reduction: int, crop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(Image.fromarray(busy(height, width)), "JPEG", quality=95, exif=exif.tobytes())
+    sizes = []
+    draft = JpegImageFile.draft
+
+    def seen(image: JpegImageFile, mode: str | None, size: tuple[int, int]) -> object:
+        sizes.append(size)
+        return draft(image, mode, size)
+
+    monkeypatch.setattr(JpegImageFile, "draft", seen)
+    pre = Preprocessing(32, 3, crop)  # type: ignore[arg-type]
+    found = read_image(data, pre).astype(float)
+    assert sizes == ([(width // reduction, height // reduction)] if reduction > 1 else [])
+    stored = np.asarray(Image.open(io.BytesIO(data)))
+    upright = Image.fromarray(np.ascontiguousarray(UPRIGHT[orientation](stored)))
+    box = crop_box(*upright.size, pre.crop)
+    exact = np.asarray(upright.resize((32, 32), Image.Resampling.LANCZOS, box=box)).astype(float)
+    difference = np.abs(found - exact)
+    assert difference.mean() < 0.6
+    assert difference.max() <= 12  # at an edge of what is not reduced alike along both axes
+
+
+def test_a_jpeg_with_a_window_is_decoded_in_full() -> None:
+    data, pre = saved(Image.fromarray(busy(800, 800)), "JPEG"), Preprocessing(32, 3, "center", (60, 120))
+    assert np.array_equal(read_image(data, pre), fit(decode(data, pre.window), pre))
+    assert not np.array_equal(read_image(data, Preprocessing(32)), fit(decode(data), Preprocessing(32)))
 
 
 def test_damaged_exif_does_not_lose_the_picture() -> None:

@@ -92,10 +92,10 @@ def keyed(mode: str) -> bytes:
     return saved(image, "PNG", transparency=key)
 
 
-def turned(kind: str, orientation: int) -> bytes:
+def turned(kind: str, orientation: int, height: int = 60, width: int = 100) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return saved(Image.fromarray(noise(60, 100, 3)), kind, exif=exif)
+    return saved(Image.fromarray(noise(height, width, 3)), kind, exif=exif)
 
 
 SAVED: dict[str, Callable[[], bytes]] = {
@@ -124,6 +124,13 @@ SAVED: dict[str, Callable[[], bytes]] = {
     "WEBP RGB": lambda: saved(Image.fromarray(noise(70, 90, 3)), "WEBP"),
     "WEBP RGBA": lambda: saved(Image.fromarray(noise(70, 90, 4)), "WEBP", lossless=True, exact=True),
     **{f"turned {n}": lambda n=n: turned("JPEG", n) for n in range(2, 9)},  # type: ignore[misc]
+    **{
+        f"a large JPEG turned {n}": lambda n=n: turned("JPEG", n, 872, 648)  # type: ignore[misc]
+        for n in (1, 3, 6, 7)
+    },
+    "a large JPEG of odd width": lambda: turned("JPEG", 1, 400, 801),
+    "a large JPEG CMYK": lambda: saved(Image.fromarray(noise(300, 404, 4), "CMYK"), "JPEG"),
+    "a large JPEG L": lambda: saved(Image.fromarray(noise(872, 712)), "JPEG", progressive=True),
     "turned PNG": lambda: turned("PNG", 6),
     "a damaged EXIF": lambda: saved(Image.fromarray(noise(60, 99, 3)), "JPEG", exif=b"Exif\0\0MM\0*\xff"),
     "large": lambda: saved(Image.fromarray(noise(900, 1300, 3)), "PNG"),

@@ -17,12 +17,12 @@ from sockets import all_loopback, clean_environment, watch
 from untrained_run import make_untrained_run
 
 from pellucid.anomaly.features import Features, joined, measure_images
-from pellucid.anomaly.storage import DETECTOR
 from pellucid.data.crew import Crew
 from pellucid.data.images import Preprocessing
 from pellucid.data.workers import outcome
 from pellucid.errors import ConfigError, DataError, RunError
 from pellucid.latents.names import read_latents, rename, write_latents
+from pellucid.model.directory import DETECTOR
 from pellucid.model.predictor import Model, load
 from pellucid.scoring import inputs as inputs_module
 from pellucid.scoring import local

@@ -33,7 +33,7 @@ from pellucid.errors import DataError
 from pellucid.storage.regular import read_regular
 from pellucid.storage.strict_json import parse_json
 
-VERSION = 4
+VERSION = 5
 MAX_INDEX_BYTES = 2**30
 MAX_SKIPPED = 100_000
 RENAMES_OPEN_FILES = os.name != "nt"  # Windows refuses to move a folder of which a file is open

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.texture import TEXTURE
-from pellucid.data.images import CROPS, REDUCING_GAP, RESAMPLING, Preprocessing
+from pellucid.data.images import CROPS, JPEG_REDUCTIONS, REDUCING_GAP, RESAMPLING, Preprocessing
 from pellucid.latents.caution import cautions
 from pellucid.latents.names import LatentTable
 from pellucid.model.predictor import Model
@@ -29,7 +29,7 @@ from pellucid.runtime.graphs import Graph, decoder_graph, detector_graph, encode
 from pellucid.storage.writing import locked_folder, remove_abandoned
 
 FOLDER, DETECTOR = "onnx", "detector.onnx"
-KEY, FORMAT, VERSION = "pellucid", "pellucid-onnx", 4
+KEY, FORMAT, VERSION = "pellucid", "pellucid-onnx", 5
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,15 @@ def _export(model: Model, table: LatentTable, detector: Detector | None, folder:
 def preprocessing_record(pre: Preprocessing) -> dict[str, Any]:
     """Write down all that another program needs to make the same pixels of an image, in JSON's types."""
     return {
-        "read": "the first image of a file, upright by its EXIF tag, over white where it is transparent",
+        "read": "the first image of a file, upright by its EXIF tag, over white where it is transparent; a "
+        "JPEG decoded by libjpeg at 1/n of its size, for the first n of `jpeg_reductions` that divides width "
+        "and height and leaves the crop `reducing_gap` times `size` pixels a side, if there is one",
         "levels": "8 bits a channel, round(255 (value - black) / (white - black)), from 0 to 255: of 16-bit "
         "grey by `window`, or 0 and 65535; of others by `window` if white is at most 255 or the file has 16 "
         "bits, of which the upper 8 count, times 257; else as they are",
         "window": None if pre.window is None else list(pre.window),
         "crop": {"name": pre.crop, **asdict(CROPS[pre.crop])},
+        "jpeg_reductions": [] if pre.window is not None else list(JPEG_REDUCTIONS),
         "resize": {"filter": RESAMPLING.name.lower(), "antialias": True, "reducing_gap": REDUCING_GAP},
         "grey": "after resizing: (19595 red + 38470 green + 7471 blue + 32768) // 65536",
         "size": pre.size,
