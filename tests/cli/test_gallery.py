@@ -28,9 +28,9 @@ def people(tmp_path: Path) -> Path:
     root, chance = tmp_path / "people", np.random.default_rng(0)
     for i, edge in enumerate(np.linspace(5, 34, 30).round().astype(int)):
         (root / f"{i:02d}").mkdir(parents=True)
-        for picture in range(3):
+        for picture, brighter in enumerate(chance.choice(np.arange(-8, 9), 3, replace=False)):
             pixels = np.full((40, 40, 3), 30, np.uint8)
-            pixels[:, edge:] = np.array([200, 120, 60]) + chance.integers(-8, 9)
+            pixels[:, edge:] = np.array([200, 120, 60]) + brighter
             Image.fromarray(pixels).save(root / f"{i:02d}" / f"{picture}.png")
     return root
 
