@@ -1,5 +1,7 @@
 """A detector of images: what scikit-learn's estimator says on the same features, and reasons that add up."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.features import Features, measure_images, measured
 from pellucid.anomaly.gaussian import GaussianDetector
 from pellucid.anomaly.texture import TEXTURE
+from pellucid.data.images import to_pixels
+from pellucid.data.store import open_dataset
 from pellucid.errors import ConfigError, DataError
 from pellucid.latents.names import LatentRecord, LatentTable
 from pellucid.model.predictor import Model
@@ -205,6 +209,20 @@ def test_reasons_begin_at_what_normal_images_have_on_average(blank_model: Model,
     )
     assert parts.mean(axis=0) == pytest.approx(np.zeros(parts.shape[1]), abs=1e-9)
     assert (parts.sum(axis=1) > 0).mean() > 0.5  # most are more normal than that, which few odd ones lower
+
+
+def test_copies_in_a_data_set_are_one_group(blank_model: Model, smooth: Tensor, tmp_path: Path) -> None:
+    pixels = to_pixels(smooth[:30])
+    distinct = len(np.unique(pixels.reshape(30, -1), axis=0))
+    np.save(tmp_path / "four_times.npy", np.repeat(pixels, 4, axis=0))
+    dataset = open_dataset(tmp_path / "four_times.npy", size=32, channels=1, crop="center")
+    detector = Detector(blank_model, threshold="false-alarm=0.3").fit(dataset)
+    assert detector.fitted is not None
+    kept = detector.fitted.estimator.calibration_scores_
+    assert kept.groups == round(0.25 * distinct)
+    assert len(kept.scores) == 4 * kept.groups
+    with pytest.raises(DataError, match=f'"false-alarm=0.05" needs 19 .* has {kept.groups} '):
+        Detector(blank_model).fit(dataset)
 
 
 def test_groups_of_both_kinds_reach_the_calibration(

@@ -32,7 +32,7 @@ from pellucid.anomaly.gaussian import GaussianDetector
 from pellucid.anomaly.logistic import LogisticDetector
 from pellucid.anomaly.verdict import COLUMN_LABELS, Contribution, Verdict
 from pellucid.data.dataset import Dataset
-from pellucid.data.grouping import Labels, joined_groups
+from pellucid.data.grouping import Labels, group_labels, joined_groups
 from pellucid.data.images import to_float, to_pixels
 from pellucid.errors import ConfigError, DataError
 from pellucid.latents.caution import cautions
@@ -216,7 +216,7 @@ class Detector:
             normal: Normal images, better not those that the model was trained on: their losses are lower.
             anomalous: Anomalous images. None: the detector learns from normal images alone.
             groups: A label for each normal image, the same for those that belong together; None if each is on
-                its own.
+                its own, but for copies in a data set.
             anomalous_groups: Likewise for anomalous images. A label may also stand among `groups`.
             pictures: If `normal` are features that were measured before: gives the pictures to remember, by
                 their rows. Without it none are.
@@ -238,7 +238,7 @@ class Detector:
         if len(kept) < 2:
             raise DataError(f"expected at least 2 normal images to learn from, got {len(kept)}. Give more.")
         usual = known.of(kept).select(names)
-        parts = [_readable(groups, known)]
+        parts = [_readable(_together(normal, groups), known)]
         self.unbeaten = ()
         estimator: Estimator
         if anomalous is None:
@@ -247,7 +247,7 @@ class Detector:
         else:
             others = self._measured(anomalous)[0]
             unusual = others.of(others.readable).select(names)
-            parts.append(_readable(anomalous_groups, others))
+            parts.append(_readable(_together(anomalous, anomalous_groups), others))
             if len(unusual) < 2:
                 raise DataError(
                     f"expected at least 2 anomalous images to learn from, got {len(unusual)}. "
@@ -501,6 +501,13 @@ def decisive(choice: str | Sequence[str], table: LatentTable) -> tuple[str, ...]
             columns = tuple(name for name in columns if name not in idle) or columns
         chosen |= dict.fromkeys(columns)
     return tuple(chosen)
+
+
+def _together(examples: Examples, groups: Labels | None) -> Labels | None:
+    """The labels that are given; of a data set without any, those of its copies."""
+    if groups is None and isinstance(examples, Dataset):
+        return group_labels(examples, np.arange(len(examples)), None)
+    return groups
 
 
 def _readable(groups: Labels | None, features: Features) -> tuple[Labels | None, int]:
