@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pellucid.anomaly.verdict import Contribution, Verdict, percent
 
@@ -187,6 +189,32 @@ def test_what_makes_a_verdict_doubtful_is_said_in_it() -> None:
         "as well."
     )
     assert told.record()["cautions"] == list(told.cautions)
+
+
+@given(
+    quantiles=st.lists(
+        st.sampled_from([0.0, 0.02, 0.3, 0.7, 0.97, 0.985, 0.995, 1.0]), min_size=6, max_size=6
+    ),
+    contributions=st.lists(st.floats(-4, 4), min_size=6, max_size=6),
+    probability=st.sampled_from([None, 0.03, 0.9]),
+)
+def test_whatever_the_texture_no_reconstruction_is_good_beside_a_loss_above_99_percent(
+    quantiles: list[float], contributions: list[float], probability: float | None
+) -> None:
+    columns = ("mse", "ssim", "cross_entropy", "contrast", "gradient", "entropy")
+    rows = zip(columns, quantiles, contributions, strict=True)
+    parts = [part(column, 0.1, quantile, added) for column, quantile, added in rows]
+    said = judged(*parts, verdict="normal", probability=probability).sentence
+    assert "good (" not in said or max(quantiles[:3]) <= 0.99
+
+
+def test_for_so_plain_an_image_a_reconstruction_is_uneven_too() -> None:
+    plain, good = part("gradient", 0.01, 0.01, 4.0, "busyness"), part("mse", 0.1, 0.5, -0.1)
+    bad = part("ssim", 0.9, 0.999, -1.0, "SSIM distance")
+    assert judged(plain, good).reasons[0].text.startswith("for so plain an image (busyness 0.01, lower than")
+    assert "the reconstruction is good (mse 0.1)" in judged(plain, good).reasons[0].text
+    beside = judged(plain, good, bad).reasons[0].text
+    assert beside.endswith("is uneven (SSIM distance 0.9, higher than in 99.9 % of normal images)")
 
 
 def test_no_reconstruction_is_called_good_beside_a_loss_above_99_percent() -> None:

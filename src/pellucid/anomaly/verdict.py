@@ -249,12 +249,14 @@ def _picture_reason(judged: Verdict) -> str:
     poor, one_class = judged.reconstruction_part < 0, judged.probability is None
     telling = _telling(losses, poor, one_class)
     agrees = _extreme(telling) and (one_class or (telling.quantile > 0.5) == poor)
+    beside, measured = "", f"{telling.label} {telling.value:z.2g}, {telling.rank}"
     if odd and unusual and not agrees:
-        measured = f"{telling.label} {telling.value:z.2g}"
+        beside, measured = (
+            f"for so {_amount(odd)} an image ({unusual}) ",
+            f"{telling.label} {telling.value:z.2g}",
+        )
         how = "as usual" if abs(judged.reconstruction_part) < 1 else _quality(poor, one_class)
-        return f"for so {_amount(odd)} an image ({unusual}) the reconstruction is {how} ({measured})"
-    measured = f"{telling.label} {telling.value:z.2g}, {telling.rank}"
-    if not _extreme(telling) and judged.reconstruction_part <= -1:  # together they speak against the image
+    elif not _extreme(telling) and judged.reconstruction_part <= -1:  # together they speak against the image
         how = "unusual" + ("" if any(map(_extreme, losses)) else ", though no loss is by itself")
     elif one_class and poor and telling.quantile < 0.5:
         how = "unusually good"
@@ -262,10 +264,9 @@ def _picture_reason(judged: Verdict) -> str:
         how = "as usual" if not _extreme(telling) else _quality(telling.quantile > 0.5, False)
     worst = max(losses, key=lambda part: part.quantile)
     if how.endswith("good") and worst.quantile > _LARGE:
-        return (
-            f"the reconstruction is uneven ({measured}, but {worst.label} {worst.value:z.2g}, {worst.rank})"
-        )
-    return f"the reconstruction is {how} ({measured})"
+        how, large = "uneven", f"{worst.label} {worst.value:z.2g}, {worst.rank}"
+        measured = large if worst is telling else f"{measured}, but {large}"
+    return f"{beside}the reconstruction is {how} ({measured})"
 
 
 def _telling(losses: Sequence[Contribution], poor: bool, one_class: bool) -> Contribution:
