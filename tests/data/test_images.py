@@ -285,6 +285,17 @@ def test_transparent_palette_entries_become_white() -> None:
 )
 def test_the_transparent_colour_of_any_depth_becomes_white(data: bytes, expected: list) -> None:
     assert np.asarray(decode(data)).tolist() == expected
+    opened, whole = Image.open(io.BytesIO(data)), Preprocessing(32, 3, "whole")
+    assert np.array_equal(preprocess(opened, whole), read_image(data, whole))
+    assert np.array_equal(preprocess(opened, whole), read_image(data, whole))  # and once more, now loaded
+
+
+def test_a_picture_opened_by_pillow_is_seen_through_the_window_as_its_file_is() -> None:
+    deep = np.random.default_rng(0).integers(0, 4096, (8, 8, 3)).astype(">u2")
+    data, seen = png(8, 8, 16, RGB, deep.tobytes()), Preprocessing(32, 3, "whole", (0, 4095))
+    found = preprocess(Image.open(io.BytesIO(data)), seen)
+    assert np.array_equal(found, read_image(data, seen))
+    assert 100 < found.mean() < 155
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])

@@ -230,12 +230,12 @@ def _opened(data: bytes, label: str, fitted: Preprocessing | None = None) -> tup
     _check_webp(data, label)
     image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     _check_pixels(*image.size, label, _bytes_a_pixel(image))
-    _scale_transparent_key(image, data)
+    step = _deep_step(image)
     reduction = 1 if fitted is None else _reduction(image, fitted)
     if reduction > 1:
         image.draft(None, (image.width // reduction, image.height // reduction))
     image.load()
-    return image, 257 if image.format == "PNG" and data[24] == 16 else 1, reduction
+    return image, step, reduction
 
 
 def _reduction(image: Image.Image, fitted: Preprocessing) -> int:
@@ -256,7 +256,8 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.nda
     """Crop, resize (antialiased, Lanczos) and convert a picture to what the model sees.
 
     Args:
-        image: A picture as Pillow opened it, in one of its 8-bit modes or in 16-bit grey.
+        image: A picture as Pillow opened it, in one of its 8-bit modes or in 16-bit grey. Of a PNG in color
+            with 16 bits, or with a transparent color in less than 8, that can be told until it is loaded.
         preprocessing: Size, channels, crop and window.
 
     Raises:
@@ -266,7 +267,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.nda
     if not plain or preprocessing.window is not None:
         with _reading("the image"):
             _check_pixels(*image.size, "the image")
-            flat = _flatten(image, "the image", preprocessing.window)
+            flat = _flatten(image, "the image", preprocessing.window, _deep_step(image))
             image = _upright(flat, _orientation(image))
     return fit(image, preprocessing)
 
@@ -437,14 +438,24 @@ def _check_webp(data: bytes, label: str) -> None:
     _check_pixels(max(width, 1), max(height, 1), label, _WEBP_BYTES)
 
 
-def _scale_transparent_key(image: Image.Image, data: bytes) -> None:
-    """A PNG's transparent colour is in the file's bit depth: bring it to that of Pillow's pixels."""
+def _deep_step(image: Image.Image) -> int:
+    """How many of a file's values are one of 8 bits, before the picture is loaded; later nobody can tell.
+
+    A PNG's transparent colour is in the file's bit depth, and brought to that of Pillow's pixels.
+    """
+    tiles = getattr(image, "tile", None)
+    if image.format != "PNG" or not tiles:
+        return 1
+    depth = _DEPTHS.get(str(tiles[0].args).partition(";")[2], 1 if image.mode == "1" else 8)
     key = image.info.get("transparency")
-    if image.format != "PNG" or image.mode not in ("1", "L", "RGB") or key is None:
-        return
-    depth = data[24]
-    scaled = [k >> 8 if depth == 16 else k * 255 // (2**depth - 1) for k in np.atleast_1d(key).tolist()]
-    image.info["transparency"] = tuple(scaled)
+    if image.mode in ("1", "L", "RGB") and key is not None:
+        scaled = [k >> 8 if depth == 16 else k * 255 // (2**depth - 1) for k in np.atleast_1d(key).tolist()]
+        image.info["transparency"] = tuple(scaled)
+    return 257 if depth == 16 else 1
+
+
+_DEPTHS = {"2": 2, "4": 4, "16B": 16}
+"""Bits of a PNG's values by what Pillow says of how they are packed."""
 
 
 def _flatten(
