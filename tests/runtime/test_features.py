@@ -20,6 +20,7 @@ from onnx import TensorProto, helper
 import pellucid
 from pellucid.anomaly.features import columns_of, measure_images
 from pellucid.data.images import to_float
+from pellucid.errors import RunError
 from pellucid.model.predictor import Model, load
 from pellucid.runtime import features as module
 from pellucid.runtime.conversion import to_onnx
@@ -109,12 +110,51 @@ def model_of(nodes: list[Any], initializers: list[Any], domains: tuple[str, ...]
     return content
 
 
+def mutated(content: bytes, rng: np.random.Generator) -> bytes:
+    """Some bytes are changed, lost or put in, most of them where the graph is written rather than weights."""
+    changed = bytearray(content)
+    for _ in range(rng.integers(1, 4)):
+        near = int(rng.integers(min(len(changed), 20_000)))
+        at = (near, len(changed) - 1 - near, int(rng.integers(len(changed))))[rng.integers(3)]
+        kind, count = rng.integers(4), int(rng.integers(1, 40))
+        if kind == 0:
+            changed[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            del changed[at : at + count]
+        else:
+            changed[at : at + count * int(kind == 2)] = rng.integers(0, 256, count, np.uint8).tobytes()
+    return bytes(changed)
+
+
+@pytest.mark.torture(40, 4000)
+def test_whatever_stands_where_the_graph_should_is_refused_or_computes_what_pytorch_does(
+    case: Case, convert: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    """As if the converter, memory or a disk had damaged it: no other error, no crash, no wrong numbers."""
+    pixels = noise(case.model, 2)
+    expected = measure_images(case.model, to_float(pixels)).values
+    OnnxFeatures(case.model).values(pixels)  # whole, it is taken
+    opened, rng = 0, np.random.default_rng(rounds)
+    for _ in range(rounds):
+        monkeypatch.setattr(module, "to_onnx", lambda *_: mutated(convert(*_), rng))
+        try:
+            values = OnnxFeatures(case.model).values(pixels)
+        except RunError as error:
+            assert "\n" not in str(error)  # noqa: PT017 (a refusal is one of two right answers)
+            opened += "does not open" not in str(error)
+        else:
+            opened += 1
+            np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
+    assert 0 < opened < rounds  # some damage is found by what is computed alone
+
+
 HOSTILE = st.one_of(
     st.just("secret").map(lambda _: reads_a_file(Path("/etc/hostname"))),
     st.just("loop").map(lambda _: never_ends()),
     st.integers(1, 40).map(doubles_its_memory),
     st.text("abcdef.", min_size=1, max_size=20).map(calls_foreign_code),
     st.binary(max_size=2000),
+    st.integers(0, 2**32).map(np.random.default_rng),  # mutates what is there
 )
 
 
@@ -123,12 +163,14 @@ HOSTILE = st.one_of(
     content=HOSTILE, name=st.sampled_from(["detector.onnx", "encoder.onnx", "decoder.onnx", "export.json"])
 )
 def test_whatever_a_stranger_puts_into_a_run_changes_nothing(
-    case: Case, convert: Callable[..., bytes], content: bytes, name: str
+    case: Case, convert: Callable[..., bytes], content: bytes | np.random.Generator, name: str
 ) -> None:
     pixels = noise(case.model, 3)
     expected = measure_images(case.model, to_float(pixels)).values
     file = case.run / "onnx" / name
     kept = file.read_bytes() if file.exists() else None
+    if isinstance(content, np.random.Generator):
+        content = mutated((case.run / "onnx" / "detector.onnx").read_bytes(), content)
     file.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "to_onnx", convert)

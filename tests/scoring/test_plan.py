@@ -19,6 +19,9 @@ from pellucid.data.axes import Axes
 from pellucid.data.images import Preprocessing
 from pellucid.errors import ConfigError, DataError
 from pellucid.model.predictor import Model, load
+from pellucid.runtime import features as features_module
+from pellucid.runtime.conversion import to_onnx
+from pellucid.runtime.graphs import Graph
 from pellucid.scoring import inputs as inputs_module
 from pellucid.scoring import part as part_module
 from pellucid.scoring import scorer as scorer_module
@@ -96,11 +99,29 @@ def write_images(place: Path, kind: str, seed: int) -> str:
     return str(place)
 
 
+@pytest.fixture(scope="module")
+def convert() -> Callable[[Graph, torch.Tensor], bytes]:
+    """`to_onnx`, which takes seconds, done once for each state of the weights."""
+    made = dict[bytes, bytes]()
+
+    def convert(graph: Graph, examples: torch.Tensor) -> bytes:
+        weights = b"".join(value.numpy().tobytes() for value in graph.vae.state_dict().values())
+        if weights not in made:
+            made[weights] = to_onnx(graph, examples)
+        return made[weights]
+
+    return convert
+
+
 @pytest.fixture
 def begin(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Path,
+    convert: Callable[[Graph, torch.Tensor], bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[Settings, Path], Scoring]]:
     monkeypatch.setattr(inputs_module, "PART", 10)
+    monkeypatch.setattr(features_module, "to_onnx", convert)
 
     def begin(settings: Settings, keep: Path) -> Scoring:
         for name, value in settings.patches.items():

@@ -312,9 +312,9 @@ def test_an_array_that_changed_is_scored_as_it_is_now(scored_run: Path, tmp_path
     assert not np.allclose(*values)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("workers", "limits"), [(0, (3, 4, 10)), (2, (10,))])
 def test_limit_over_shards_means_so_many_in_all(
-    scored_run: Path, contents: list[bytes], tmp_path: Path, workers: int
+    scored_run: Path, contents: list[bytes], tmp_path: Path, workers: int, limits: tuple[int, ...]
 ) -> None:
     (shards := tmp_path / "shards").mkdir()
     for shard in range(6):
@@ -325,7 +325,7 @@ def test_limit_over_shards_means_so_many_in_all(
                 archive.addfile(info, io.BytesIO(content))
     whole = scored(scored_run, [shards], workers=0)
     assert len(whole) == 24
-    for limit in (3, 4, 10):
+    for limit in limits:
         found = find_inputs([str(shards)], PREPROCESSING, limit=limit)
         for keep in (None, tmp_path / f"parts {limit}"):
             scoring = Scoring(found, recipe_of(str(scored_run), "cpu"), workers=workers, keep=keep)

@@ -106,6 +106,9 @@ def open_session(content: bytes, *, threads: int = 1) -> Any:
 
     An ONNX file is a program: it can name other files to read, and run for ever. So Pellucid opens only what
     it has just made itself, never a file.
+
+    Raises:
+        RunError: If ONNX Runtime does not take it.
     """
     import onnxruntime
 
@@ -113,7 +116,12 @@ def open_session(content: bytes, *, threads: int = 1) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no class in common
+        raise RunError(
+            f"ONNX Runtime does not open what was converted ({_line(error)}). {_advice()}"
+        ) from error
 
 
 def check(name: str, session: Any, vae: VAE, build: Callable[[VAE], Graph], examples: Tensor) -> Agreement:
@@ -131,19 +139,19 @@ def check(name: str, session: Any, vae: VAE, build: Callable[[VAE], Graph], exam
 
     Raises:
         RunError: If a step in float32 is further than `TOLERANCE` from the exact answer, and further than
-            four times PyTorch's own rounding; if one in float64 is further than `EXACT`; or if PyTorch's own
-            answers are not numbers.
+            four times PyTorch's own rounding; if one in float64 is further than `EXACT`; if PyTorch's own
+            answers are not numbers; or if ONNX Runtime gives none, or others than the graph.
     """
     graph, precise = build(vae), build(deepcopy(vae).double())
     steps, rounding, whole = (dict.fromkeys(graph.outputs, 0.0) for _ in range(3))
     allowed = dict.fromkeys(graph.outputs, EXACT)
     for given in torch.split(examples, [*_BATCHES, *_rest(len(examples))]):
-        wanted = list(graph.outputs)
-        answers = dict(zip(wanted, session.run(wanted, {graph.given: given.numpy()}), strict=True))
-        rounded, exact = (_given_those_before(some, given, answers) for some in (graph, precise))
         alone = _alone(graph, given)
+        answers = _answers(name, session, graph, given, alone)
+        rounded, exact = (_given_those_before(some, given, answers) for some in (graph, precise))
         for output, got in answers.items():
-            if not np.isfinite(alone[output]).all():
+            by_torch = alone[output].astype(np.float64)
+            if not np.isfinite(by_torch).all():
                 raise RunError(
                     f"{name}: expected numbers from the model, got {output} of nan or inf. Its training "
                     "diverged: train again."
@@ -154,18 +162,45 @@ def check(name: str, session: Any, vae: VAE, build: Callable[[VAE], Graph], exam
             )
             steps[output] = max(steps[output], _largest((got - truth) / size))
             rounding[output] = max(rounding[output], _largest((rounded[output] - truth) / size))
-            whole[output] = max(whole[output], _largest(got - alone[output]))
+            whole[output] = max(whole[output], _largest(got - by_torch))
             if got.dtype == np.float32:
                 allowed[output] = max(TOLERANCE, _MULTIPLE * rounding[output])
     too_far = [f"{output} {gap:.1e}" for output, gap in steps.items() if not gap <= allowed[output]]
     if too_far:
-        versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
         raise RunError(
             f"{name}: expected every step of ONNX Runtime within {TOLERANCE:g} of what PyTorch computes, and "
-            f"{EXACT:g} where it decides, got {', '.join(too_far)}. One of {versions} computes something "
-            "else: report this, or use PyTorch."
+            f"{EXACT:g} where it decides, got {', '.join(too_far)}. {_advice()}"
         )
     return Agreement(steps, rounding, whole)
+
+
+def _answers(name: str, session: Any, graph: Graph, given: Tensor, alone: _Answers) -> _Answers:
+    """What a session answers, of the shapes and types that PyTorch's own answers have."""
+    wanted = list(graph.outputs)
+    try:
+        answers = dict(zip(wanted, session.run(wanted, {graph.given: given.numpy()}), strict=True))
+    except Exception as error:
+        raise RunError(f"{name}: ONNX Runtime does not compute it ({_line(error)}). {_advice()}") from error
+    for output, answer in answers.items():
+        expected, found = _kind(alone[output]), _kind(answer)
+        if found != expected:
+            raise RunError(f"{name}: expected {output} to be {expected}, got {found}. {_advice()}")
+    return answers
+
+
+def _kind(answer: object) -> str:
+    if not isinstance(answer, np.ndarray):
+        return f"a {type(answer).__name__}"
+    return f"{answer.dtype} {list(answer.shape)}"
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+
+
+def _advice() -> str:
+    versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    return f"One of {versions} computes something else: report this, or use PyTorch."
 
 
 def _largest(gap: Shaped[np.ndarray, "..."]) -> float:
@@ -189,7 +224,7 @@ def _given_those_before(graph: Graph, given: Tensor, answers: _Answers) -> _Answ
 
 @torch.no_grad()
 def _alone(graph: Graph, given: Tensor) -> _Answers:
-    return {name: value.double().numpy() for name, value in zip(graph.outputs, graph(given), strict=True)}
+    return {name: value.numpy() for name, value in zip(graph.outputs, graph(given), strict=True)}
 
 
 @contextmanager
