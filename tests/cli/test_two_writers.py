@@ -1,6 +1,7 @@
 """Two of every writing command on one target: the second is told who is at work, and loses nothing."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -30,16 +31,21 @@ from pellucid.storage.writing import locked, locked_folder
 SHORT = ("--size", 32, "--latents", 3, "--preset", "burgess", "--batch-size", 16, "--device", "cpu")
 
 
-@pytest.fixture
-def judging(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def judging_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained run with measured latents and a detector."""
-    run = make_untrained_run(tmp_path / "run", latents=32, spread=4)
+    run = make_untrained_run(tmp_path_factory.mktemp("judging") / "run", latents=32, spread=4)
     model = load(run, device="cpu")
     drawn = [open_dataset(name, size=32, limit=60) for name in ("people", "scenes")]
     activity = measure_activity(encode_dataset(model, drawn[0], drawn[0].rows("all")))
     change_latents(run, model.latents, lambda table: with_activity(table, activity))
     save_detector(Detector(model).fit(*(to_float(some.fetch(some.rows("all"))) for some in drawn)), run)
     return run
+
+
+@pytest.fixture
+def judging(judging_once: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(judging_once, tmp_path / "run")
 
 
 @contextmanager
