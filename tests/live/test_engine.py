@@ -53,6 +53,15 @@ def test_a_frame_of_the_camera_is_seen_through_the_models_window_as_a_picture_is
         assert torch.equal(engine.frame(32, memoryview(shown.tobytes())), opened)
 
 
+def test_a_large_jpeg_is_seen_as_every_other_command_sees_it(engine: Engine) -> None:
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (1600, 1600, 3), np.uint8)
+    Image.fromarray(noise).save(file, "JPEG", quality=90)
+    seen = engine.picture(engine.take(file.getvalue())["id"])
+    expected = read_image(file.getvalue(), engine.model.config.preprocessing)
+    assert torch.equal(seen, to_float(expected[None]))
+
+
 def test_held_latents_are_decoded_at_their_values(engine: Engine, pixels: np.ndarray) -> None:
     image = to_float(pixels[None])
     z = engine.model.encode(image).mean

@@ -27,9 +27,9 @@ from pellucid.data.images import (
     Preprocessing,
     crop_box,
     decode,
-    fit,
     preprocess,
     printable,
+    read_image,
     to_float,
     to_pixels,
 )
@@ -217,7 +217,7 @@ class Engine:
         pre = self.model.config.preprocessing
         image = decode(content, pre.window)
         number, self._next = self._next, self._next + 1
-        self._pictures[number] = fit(image, pre)
+        self._pictures[number] = read_image(content, pre)  # which reduces a large JPEG as it is decoded
         opened = [known for known in self._pictures if known >= len(self.shelf_names)]
         for old in opened[:-_KEPT]:
             del self._pictures[old]
