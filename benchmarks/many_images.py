@@ -14,17 +14,19 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from PIL import Image
 
+from pellucid.anomaly.texture import TEXTURE
 from pellucid.data.store import open_dataset
 from pellucid.model.predictor import load
 from pellucid.scoring.inputs import find_inputs
 from pellucid.scoring.part import Part, prepared
-from pellucid.scoring.scorer import Recipe, recipe_of, scorer_of
+from pellucid.scoring.scorer import Recipe, Scorer, recipe_of, scorer_of
 
 ROUNDS = 5
 TURN = 4_096  # images of each turn
@@ -65,6 +67,32 @@ def rates(recipe: Recipe, parts: list[Part], processes: int) -> None:
         print(f"{name}: median {median(values):,.0f} images/s ({min(values):,.0f} to {max(values):,.0f})")
     ratios = [s / d for s, d in zip(found["scoring"], found["decoding alone"], strict=True)]
     print(f"scoring at {median(ratios):.0%} of the decoding rate ({min(ratios):.0%} to {max(ratios):.0%})")
+
+
+def steps(run: str, parts: list[Part]) -> None:
+    """Print how much processor time an image takes, by what is measured of it; in turn, one process."""
+    every = recipe_of(run, "cpu")
+    latents = tuple(column for column in every.columns if column.startswith("z"))
+    columns = {
+        "texture": TEXTURE,
+        "latents": latents,
+        "latents and texture": (*TEXTURE, *latents),
+        "latents and mse": ("mse", *latents),
+        "all": every.columns,
+    }
+    scorers = {name: Scorer(replace(every, columns=chosen)) for name, chosen in columns.items()}
+    spent: dict[str, list[float]] = {}
+    for turn in range(ROUNDS + 1):  # the first one loads the model and the files
+        for name in ("decoding alone", *scorers):
+            began = time.process_time()
+            if name in scorers:
+                images = sum(len(scorers[name].score(part)) for part in parts)
+            else:
+                images = decode(every, parts)
+            if turn:
+                spent.setdefault(name, []).append(1000 * (time.process_time() - began) / images)
+    for name, values in spent.items():
+        print(f"{name}: {median(values):.2f} ms of a core an image ({min(values):.2f} to {max(values):.2f})")
 
 
 def command(run: str, folder: Path, out: Path, *options: str) -> subprocess.Popen[str]:
@@ -124,7 +152,7 @@ def main() -> None:
     options.add_argument("run")
     options.add_argument("--images", type=int, default=100_000)
     options.add_argument("--folder", type=Path, required=True)
-    options.add_argument("--only", choices=["draw", "rates", "whole"])
+    options.add_argument("--only", choices=["draw", "steps", "rates", "whole"])
     chosen = options.parse_args()
     pictures = chosen.folder / "pictures"
     draw(pictures, chosen.images)
@@ -133,6 +161,9 @@ def main() -> None:
     preprocessing = load(chosen.run, device="cpu").config.preprocessing
     parts = list(find_inputs([str(pictures)], preprocessing, limit=TURN).parts)
     processes = os.cpu_count() or 1
+    if chosen.only == "steps":
+        steps(chosen.run, parts[:1])
+        return
     if chosen.only != "whole":
         rates(recipe_of(chosen.run, "cpu"), parts, processes)
     if chosen.only == "rates":
