@@ -13,6 +13,7 @@ DEV := .venv/.dev
 .PHONY: demo test lowest lint docs site notebooks torture audit dist bench
 demo: $(CORE)
 	$(BIN)/pellucid demo --out demo
+	@echo 'First: . $(BIN)/activate, which puts pellucid on your path.'
 
 test: $(DEV)
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -38,6 +38,7 @@ def demo(*, out: Path = Path("demo"), train: bool = False, images: int | None = 
             number of images, not on the machine.
         images: With --train: how many it is shown. Default: 64000.
     """
+    from pellucid.data.threads import one_thread
     from pellucid.storage.writing import locked_folder
 
     only_with("--train", train, images=images)
@@ -45,7 +46,8 @@ def demo(*, out: Path = Path("demo"), train: bool = False, images: int | None = 
     if images < _BATCH:
         raise ConfigError(f"--images: expected {_BATCH} or more, got {images}. Leave it out for {_IMAGES:,}.")
     with locked_folder(out):
-        seen = _tell(out)
+        with one_thread():  # so little to compute that more only wait for one another, beside other programs
+            seen = _tell(out)
         if train:
             _train(out, images, seen)
         else:
