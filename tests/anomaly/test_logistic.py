@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from pellucid.anomaly.calibration import put_aside
 from pellucid.anomaly.logistic import LogisticDetector
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, DataError
 
 RULES = ["even", "f1", "recall=0.9", "false-alarm=0.1"]
 STEP = np.array([1.0, 0.5, 0.0, -0.3])  # between the class means: the true log-odds rise by 2 STEP x
@@ -312,3 +312,16 @@ def test_it_is_the_same_to_the_last_bit_after_json(
         assert (getattr(loaded, method)(fresh[0]) == getattr(detector, method)(fresh[0])).all()
     assert loaded.get_params() == detector.get_params()
     assert loaded.to_record() == detector.to_record()
+
+
+@pytest.mark.parametrize(("rule", "kind"), [("recall=0.95", "anomalous"), ("false-alarm=0.05", "normal")])
+def test_a_promise_of_either_kind_counts_groups_and_not_their_images(rule: str, kind: str) -> None:
+    few, many = 40, 80  # groups of ten images: 10 and 20 of them calibrate
+    y = np.repeat([1, -1] if kind == "anomalous" else [-1, 1], [10 * many, 10 * few])
+    values = np.random.default_rng(0).standard_normal((len(y), 3)) + y[:, None]
+    groups = np.arange(len(y)) // 10
+    assert (
+        LogisticDetector(threshold=rule).fit(values, y).threshold_
+    )  # a hundred images on their own are enough
+    with pytest.raises(DataError, match=f"needs 19 groups of {kind} images for calibration, has 10 "):
+        LogisticDetector(threshold=rule).fit(values, y, groups)
