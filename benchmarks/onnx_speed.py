@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from pellucid.anomaly.features import measured
+from pellucid.anomaly.features import columns_of, measured
 from pellucid.data.images import to_float
 from pellucid.model.predictor import load
 from pellucid.runtime.features import OnnxFeatures
@@ -26,6 +26,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model = load(run, device="cpu")
     exported = OnnxFeatures(model)
+    columns = columns_of("losses+texture+latents", model.latents)
     built = model.config.architecture
     shape = (PICTURES, built.size, built.size, built.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -36,7 +37,11 @@ def main() -> None:
             for name in took:
                 began = time.perf_counter()
                 for part in parts:
-                    _ = measured(model, to_float(part)) if name == "PyTorch" else exported.values(part)
+                    _ = (
+                        measured(model, to_float(part), columns)
+                        if name == "PyTorch"
+                        else exported.values(part, columns)
+                    )
                 if turn:
                     took[name].append(1000 * (time.perf_counter() - began) / PICTURES)
         ratios = [torch_ / onnx for torch_, onnx in zip(took["PyTorch"], took["ONNX Runtime"], strict=True)]
