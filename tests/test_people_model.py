@@ -75,6 +75,13 @@ def test_it_is_the_model_of_its_card_trained_on_a_million_and_a_half(
     assert sum(one["followed"] for one in card["factors"]) >= 12
 
 
+def error_of_auc(auc: float, positives: float, negatives: float) -> float:
+    """The standard error of an AUC (Hanley & McNeil 1982)."""
+    both, two = auc / (2 - auc) - auc**2, 2 * auc**2 / (1 + auc) - auc**2
+    variance = auc * (1 - auc) + (positives - 1) * both + (negatives - 1) * two
+    return float(np.sqrt(max(variance, 0) / (positives * negatives)))
+
+
 def test_factors_are_followed_as_closely_as_the_card_says(
     model: Model, table: LatentTable, card: Mapping[str, Any], people: Dataset
 ) -> None:
@@ -85,9 +92,9 @@ def test_factors_are_followed_as_closely_as_the_card_says(
     for one in card["factors"]:
         code, factor = codes[:, one["latent"]], values[:, NAMES.index(one["factor"])]
         if one["statistic"] == "AUC":
-            value, fewer = roc_auc_score(factor, code), min(factor.sum(), (1 - factor).sum())
+            value, positives = roc_auc_score(factor, code), factor.sum()
             middle, low, high = one["value"], one["low"], one["high"]
-            own, grain = np.sqrt(value * (1 - value) / fewer), 1 / fewer  # the largest that an AUC's can be
+            own, grain = error_of_auc(value, positives, IMAGES - positives), 1 / positives
         else:
             found = spearmanr(code, factor).statistic
             value, middle, low, high = np.arctanh([found, one["value"], one["low"], one["high"]])
@@ -140,5 +147,5 @@ def test_a_person_is_found_again_as_often_as_the_card_says(model: Model, card: M
     same = who[::2, None] == who[None, 1::2]
     found, claimed = roc_auc_score(same.ravel(), odds.ravel()), card["gallery"]
     theirs = (claimed["auc_high"] - claimed["auc_low"]) / 2 / 1.96
-    own = np.sqrt(found * (1 - found) / FEW)
+    own = error_of_auc(found, FEW, FEW)  # pairs of strangers are many, but of so few people
     assert abs(found - claimed["auc"]) <= SURE * np.hypot(own, theirs)
