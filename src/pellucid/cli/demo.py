@@ -228,7 +228,7 @@ def _train(out: Path, images: int, seen: int) -> None:
     run = _emptied(out, "own")
     dataset = open_dataset("people", limit=_TRAINED_ON)
     config, architecture = settings_for(
-        dataset, objective="beta-tcvae", steps=images // _BATCH, batch_size=_BATCH
+        dataset, objective="beta-tcvae", steps=images // _BATCH, batch_size=_BATCH, validations=4
     )
     say(
         f"\nNow a model of your own: {images:,} images, where the one above has seen "
