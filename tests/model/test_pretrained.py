@@ -8,7 +8,8 @@ import pytest
 import pellucid
 from pellucid.errors import ConfigError, RunError
 from pellucid.latents.names import change_latents, rename
-from pellucid.model.pretrained import find_run
+from pellucid.model.directory import CONFIG
+from pellucid.model.pretrained import copy_pretrained, find_run
 from pellucid.storage.writing import locked, locked_folder, replacing
 
 
@@ -25,6 +26,25 @@ def test_a_model_is_loaded_by_its_name(installed: Path) -> None:
     assert model.directory == installed
     assert model.fingerprint == same.fingerprint
     assert pellucid.run_fingerprint(model) == pellucid.run_fingerprint(same)
+
+
+def test_a_copy_is_the_same_model_and_one_that_was_changed_is_left_alone(
+    installed: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "mine"
+    copy_pretrained("people", run)
+    assert {f.name: f.read_bytes() for f in run.iterdir()} == {
+        f.name: f.read_bytes() for f in installed.iterdir()
+    }
+    change_latents(run, 4, lambda table: rename(table, 0, "hat"))
+    copy_pretrained("people", run)
+    assert pellucid.read_latents(run, 4).records[0].name == "hat"
+    (run / CONFIG).unlink()  # as after an interruption
+    copy_pretrained("people", run)
+    assert (
+        pellucid.load(run, device="cpu").fingerprint
+        == pellucid.pretrained("people", device="cpu").fingerprint
+    )
 
 
 def test_a_wrong_name_lists_those_that_there_are(installed: Path) -> None:

@@ -21,7 +21,9 @@ def test_models_that_are_compared_differ_in_one_thing_only() -> None:
     assert sprites[0].share == sprites[1].share
 
 
-def test_simulated_people_stand_in_for_faces_and_are_trained_once() -> None:
+def test_simulated_people_stand_in_for_faces_and_come_with_the_package() -> None:
     names = [recipe.name for recipe in recipes("people")]
     assert names.count("people") == 1
+    assert [recipe.name for recipe in recipes("people") if recipe.pretrained] == ["people"]
+    assert minutes_of(recipes("people")[-1], recipes("people"), 120) == 0
     assert not [name for name in names if "faces" in name]

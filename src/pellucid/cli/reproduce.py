@@ -25,8 +25,8 @@ def reproduce(
 ) -> None:
     """Every figure and table of the paper in one page, each with whether its claim held here.
 
-    Trains up to nine models one after the other, each a run that the other commands open. Ctrl-C keeps what
-    is done; the same command again goes on.
+    Trains up to eight models one after the other, each a run that the other commands open; that of simulated
+    people comes with Pellucid. Ctrl-C keeps what is done; the same command again goes on.
 
     Args:
         out: The folder for report.html, results.json, the models and the finished parts.

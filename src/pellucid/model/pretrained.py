@@ -6,6 +6,7 @@ from pathlib import Path
 from pellucid.errors import ConfigError
 from pellucid.model.directory import CONFIG
 from pellucid.model.predictor import Model, load
+from pellucid.model.sealed import write_file
 from pellucid.storage.shipped import shipped_runs
 
 
@@ -33,6 +34,20 @@ def pretrained(name: str, *, device: str = "auto") -> Model:
             "Load a folder with pellucid.load."
         )
     return load(runs[name], device=device)
+
+
+def copy_pretrained(name: str, run: Path) -> None:
+    """Copy a trained model that comes with the package into a run directory, where it may be changed.
+
+    Args:
+        name: See `pretrained`.
+        run: A new folder, or one in which copying was interrupted. A finished copy is left as it is.
+    """
+    if (run / CONFIG).exists():  # copied last
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    for file in sorted(shipped_runs()[name].iterdir(), key=lambda file: file.name == CONFIG):
+        write_file(run / file.name, file.read_bytes())
 
 
 def find_run(run: str | os.PathLike[str]) -> Path:

@@ -50,7 +50,7 @@ def autoencoder(context: Context) -> Part:
         "weights": weights,
         "latents": model.latents,
         "steps": taken["steps_taken"],
-        "training_images": len(context.training(context.subject).rows("train")),
+        "training_images": model.config.data["train"],
     }
     return Part("autoencoder", (exhibit,), numbers)
 

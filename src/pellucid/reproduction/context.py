@@ -12,14 +12,12 @@ from pellucid.anomaly.evaluation import subsample
 from pellucid.anomaly.features import Features, measure_images
 from pellucid.data.dataset import Dataset
 from pellucid.data.grouping import group_labels
-from pellucid.data.people import NUISANCE
 from pellucid.errors import ConfigError
 from pellucid.latents.activity import encode_dataset, measure_activity
 from pellucid.latents.names import (
     LATENTS,
     LatentTable,
     change_latents,
-    mark,
     read_latents,
     suggest,
     with_activity,
@@ -28,6 +26,7 @@ from pellucid.latents.tracking import track
 from pellucid.latents.typical import measure_typical, write_typical
 from pellucid.model.inside import inside
 from pellucid.model.predictor import Model, load
+from pellucid.model.pretrained import copy_pretrained
 from pellucid.reproduction.material import Judged, judged_images, training_images
 from pellucid.reproduction.plan import Recipe, Subject, minutes_of, recipes, subject_of
 from pellucid.reproduction.settings import Settings
@@ -80,28 +79,34 @@ class Context:
     def model(self, name: str) -> tuple[Model, LatentTable]:
         """A model with its latents measured; trained first if it is not yet, or to its end if it was stopped.
 
+        That of simulated people is a copy of the one that comes with Pellucid.
+
         Raises:
             KeyboardInterrupt: If the training is stopped; it is saved and goes on the next time.
             TrainingError: If it diverges.
         """
         if name not in self._models:
-            if not (self.run(name) / LATENTS).is_file():  # written last
-                self._train(self.recipe(name))
+            recipe = self.recipe(name)
+            if recipe.pretrained:
+                copy_pretrained(name, self.run(name))
+            elif not (self.run(name) / LATENTS).is_file():  # written last
+                self._train(recipe)
             model = load(self.run(name), device=self.device)
             self._models[name] = (model, read_latents(self.run(name), model.latents))
         return self._models[name]
 
     def _train(self, recipe: Recipe) -> None:
-        run, number = self.run(recipe.name), self.recipes.index(recipe) + 1
+        trained = [each for each in self.recipes if not each.pretrained]
+        run, number = self.run(recipe.name), trained.index(recipe) + 1
         images = self.training(recipe.data)
         budget, said = self._budget(recipe)
         config, architecture = settings_for(
             images, **recipe.choices, seed=self.settings.seed, **budget, align=_aligned(recipe)
         )
         config = unhurried(config)
-        self.watch.say(f"Model {number} of {len(self.recipes)}: {recipe.name} ({recipe.about}), {said}")
+        self.watch.say(f"Model {number} of {len(trained)}: {recipe.name} ({recipe.about}), {said}")
         with self.watch.training() as progress:
-            trained = train(
+            done = train(
                 images,
                 architecture,
                 config,
@@ -110,7 +115,7 @@ class Context:
                 device=self.device,
                 on_progress=progress,
             )
-        if not trained.finished:
+        if not done.finished:
             raise KeyboardInterrupt
         self._measure(load(run, device=self.device), images)
 
@@ -137,8 +142,7 @@ class Context:
         )
 
         def measured(table: LatentTable) -> LatentTable:
-            table = suggest(with_activity(table, activity), tracked)
-            return _nuisances_marked(table) if images.kind == "people" else table
+            return suggest(with_activity(table, activity), tracked)
 
         with self.watch.counting("measuring losses") as advance:
             write_typical(model.directory, measure_typical(model, images, rows, progress=advance), model)
@@ -186,11 +190,3 @@ def unhurried(config: TrainingConfig) -> TrainingConfig:
 def _aligned(recipe: Recipe) -> bool | None:
     """Sprites compare two published objectives, so neither is helped; other models take their defaults."""
     return False if recipe.data == "sprites" else None
-
-
-def _nuisances_marked(table: LatentTable) -> LatentTable:
-    """Simulated people's factors are known to be nuisances or not, and so are latents named after them."""
-    nuisances = {name.replace("_", " ") for name in NUISANCE}
-    for record in table.records:
-        table = mark(table, record.index, nuisance=record.name in nuisances)
-    return table

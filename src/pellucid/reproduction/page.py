@@ -133,7 +133,11 @@ def _facts(settings: Settings, parts: Mapping[str, Part]) -> list[tuple[str, str
             f"the last {settings.images:,} {_FACES[simulated]} by name (an eighth if there are fewer than "
             f"{8 * settings.images:,}), and all anomalous images",
         ),
-        ("Training", f"{budget}, shared out among the models as the table of models says"),
+        (
+            "Training",
+            f"{budget}, shared out among the models as the table of models says; the model of "
+            "simulated people comes with Pellucid",
+        ),
         ("Protocol", f"{settings.splits} random splits of 70 % and 30 %, standardised logistic regression"),
         ("Seed", f"{settings.seed}, one training of each model: another seed gives other numbers"),
         ("Software", f"Pellucid {pellucid.__version__}"),
@@ -142,7 +146,9 @@ def _facts(settings: Settings, parts: Mapping[str, Part]) -> list[tuple[str, str
 
 
 def _recipe_row(recipe: Recipe, settings: Settings, images: Mapping[str, int]) -> tuple[str, ...]:
-    if settings.minutes is None:
+    if recipe.pretrained:
+        budget = "none here"
+    elif settings.minutes is None:
         budget = f"{settings.steps:,} steps"
     else:
         budget = f"{minutes_of(recipe, recipes(subject_of(settings)), settings.minutes):.1f} minutes"

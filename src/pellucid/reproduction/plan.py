@@ -1,4 +1,4 @@
-"""The models that the paper's figures need, what each is told, and its share of the time."""
+"""The models that the paper's figures need: what each is told, and its share of the time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ SWEPT = (1.0, 10.0)
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model to be trained.
+    """A model to be trained, or the one of simulated people that comes with Pellucid.
 
     Attributes:
         name: Of its folder.
         data: What it is trained on.
         objective: Its objective.
         about: How it is called in figures and tables.
-        share: Of the time, beside the shares of the others.
+        share: Of the time, beside the shares of the others; 0 for the model that comes with Pellucid.
         beta: None takes what suits the data.
         loss: The one reconstruction loss; None takes what suits the data.
     """
@@ -40,6 +40,11 @@ class Recipe:
     share: float = 1.0
     beta: float | None = None
     loss: str | None = None
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the model comes with Pellucid, trained on more images than there is time for here."""
+        return not self.share
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -59,10 +64,9 @@ def by_loss(subject: Subject, loss: str, beta: float = BETA) -> str:
 
 
 def recipes(subject: Subject) -> tuple[Recipe, ...]:
-    """All models, in the order in which the figures need them; simulated people are needed once."""
+    """All models, in the order in which the figures need them; that of simulated people is the last."""
     labels = {"mse": "MSE", "cosine": "cosine", "ssim": "SSIM"}
     found = [
-        Recipe(subject, subject, "beta-tcvae", "β-TCVAE with the default settings", 2.0),
         Recipe("sprites-vae", "sprites", "vae", "VAE", 1.5),
         Recipe("sprites-tcvae", "sprites", "beta-tcvae", "β-TCVAE", 1.5),
     ]
@@ -75,8 +79,8 @@ def recipes(subject: Subject) -> tuple[Recipe, ...]:
         name, about = by_loss(subject, "mse", beta), f"β-TCVAE, MSE alone, β = {beta:g}"
         found.append(Recipe(name, subject, "beta-tcvae", about, beta=beta, loss="mse"))
     if subject != "people":
-        found.append(Recipe("people", "people", "beta-tcvae", "β-TCVAE of simulated people"))
-    return tuple(found)
+        found.insert(0, Recipe(subject, subject, "beta-tcvae", "β-TCVAE with the default settings", 2.0))
+    return (*found, Recipe("people", "people", "beta-tcvae", "β-TCVAE that comes with Pellucid", 0.0))
 
 
 def minutes_of(recipe: Recipe, every: Sequence[Recipe], minutes: float) -> float:
