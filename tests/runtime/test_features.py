@@ -133,12 +133,13 @@ def test_whatever_stands_where_the_graph_should_is_refused_or_computes_what_pyto
     """As if the converter, memory or a disk had damaged it: no other error, no crash, no wrong numbers."""
     pixels = noise(case.model, 2)
     expected = measure_images(case.model, to_float(pixels)).values
-    OnnxFeatures(case.model).values(pixels)  # whole, it is taken
+    columns = columns_of("losses+texture+latents", case.model.latents)
+    OnnxFeatures(case.model).values(pixels, columns)  # whole, it is taken
     opened, rng = 0, np.random.default_rng(rounds)
     for _ in range(rounds):
         monkeypatch.setattr(module, "to_onnx", lambda *_: mutated(convert(*_), rng))
         try:
-            values = OnnxFeatures(case.model).values(pixels)
+            values = OnnxFeatures(case.model).values(pixels, columns)
         except RunError as error:
             assert "\n" not in str(error)  # noqa: PT017 (a refusal is one of two right answers)
             opened += "does not open" not in str(error)

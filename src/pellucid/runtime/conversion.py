@@ -156,6 +156,10 @@ def check(name: str, session: Any, vae: VAE, build: Callable[[VAE], Graph], exam
                     f"{name}: expected numbers from the model, got {output} of nan or inf. Its training "
                     "diverged: train again."
                 )
+            if not np.isfinite(got).all():
+                raise RunError(
+                    f"{name}: expected numbers from ONNX Runtime, got {output} of nan or inf. {_advice()}"
+                )
             truth = exact[output]
             size = np.maximum(
                 1, np.abs(answers["contributions"]).sum(1) if output == "score" else np.abs(truth)
