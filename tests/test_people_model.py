@@ -27,9 +27,7 @@ from pellucid.latents.names import LatentTable, readable
 from pellucid.model.directory import WEIGHTS
 from pellucid.model.predictor import Model
 from pellucid.model.sealed import read_sealed
-from pellucid.storage.shipped import shipped_runs
 
-pytestmark = pytest.mark.skipif("people" not in shipped_runs(), reason="the model has not been made yet")
 FIRST, IMAGES, FEW = 950_000, 1_000, 100
 SURE = 3.5
 MOST_BYTES = 8_000_000
