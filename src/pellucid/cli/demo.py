@@ -98,15 +98,10 @@ def _tell(out: Path) -> int:
 
 def _copied(out: Path) -> Path:
     """A copy of the model that comes with the package, in place of that of an earlier demo."""
-    import shutil
+    from pellucid.model.pretrained import copy_pretrained
 
-    from pellucid.model.pretrained import pretrained
-
-    shipped = pretrained(_MODEL, device="cpu").directory
-    assert shipped is not None
     run = _emptied(out, _MODEL)
-    for file in shipped.iterdir():
-        shutil.copyfile(file, run / file.name)  # not its mode: the copy may be changed
+    copy_pretrained(_MODEL, run)
     return run
 
 
