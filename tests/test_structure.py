@@ -246,6 +246,7 @@ def test_files_are_opened_for_reading_in_one_place() -> None:
         ("doctor/machine.py", "cpuinfo.read_text"),
         ("doctor/machine.py", "limit.read_text"),
         ("live/app.py", "file.read_bytes"),
+        ("model/pretrained.py", "file.read_bytes"),
         ("report/html.py", "files(package).joinpath(name).read_text"),
         # a folder; files that are written; the browser
         ("data/cache.py", "os.open"),
