@@ -36,11 +36,12 @@ def compare(
         a: A picture.
         b: Another picture.
         out: A figure to write: .png or .pdf, with both codes, the differences and the counterfactual.
-        swap: The latent that the counterfactual takes from B, by number or name. Default: the one that
-            differs most.
+        swap: The latent that the counterfactual takes from B, by number or name. Default: the first that
+            the verdict names, or else the one that differs most.
         json: Print everything as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
+    from pellucid.anomaly.strangers import detector_of
     from pellucid.comparison.compare import compare as compare_pictures
     from pellucid.latents.names import read_latents
     from pellucid.model.predictor import load
@@ -60,6 +61,7 @@ def compare(
         b,
         table=table,
         same=None if known is None else known.identity,
+        detector=detector_of(model, table),
         swap=None if swap is None else table.find(swap),
     )
     if out is not None:

@@ -66,7 +66,7 @@ def _tell(out: Path) -> int:
     people = open_dataset("people", size=model.config.preprocessing.size, skip=_NEW, limit=_MEASURED)
     seen: int = model.config.training["images_seen"]
     say(
-        f"A model of simulated people, trained on {seen:,} images. It describes each by {model.latents} "
+        f"A model of simulated people that was shown {seen:,} images. It describes each by {model.latents} "
         "numbers, its latents; nobody told it what to look for."
     )
     _print_names(table)

@@ -49,6 +49,7 @@ def gallery(
     """
     import numpy as np
 
+    from pellucid.anomaly.strangers import detector_of, strangers
     from pellucid.comparison.gallery import rank
     from pellucid.latents.activity import encode_dataset
     from pellucid.latents.caution import cautions, warned
@@ -80,7 +81,8 @@ def gallery(
         model, table, pictures, codes, dataset.names, ignore_nuisance=not all_latents, same=same, top=top
     )
     used = len(table.active() if all_latents else table.identity())
-    doubts = cautions(model, table)
+    wanted_ones = [f"wanted picture {number}" for number in range(1, len(pictures) + 1)]
+    doubts = cautions(model, table) + strangers(detector_of(model, table), pictures, wanted_ones)
     note = warned(_note(used, all_latents, None if known is None else known.pictures, len(pictures)), doubts)
     if out is not None:
         found = dataset.batch(np.array([match.row for match in shown]))

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from pellucid.anomaly.detector import Detector
+from pellucid.anomaly.strangers import strangers
 from pellucid.comparison.same import SameModel
 from pellucid.drawn import Drawn
 from pellucid.errors import ImageError, LatentError
@@ -148,6 +150,7 @@ def compare(
     *,
     table: LatentTable | None = None,
     same: SameModel | None = None,
+    detector: Detector | None = None,
     swap: int | None = None,
 ) -> Comparison:
     """Say in which latents two pictures differ, and whether identity is among them.
@@ -158,7 +161,9 @@ def compare(
         b: Another.
         table: Its latents, measured; marks of nuisance decide the verdict. Those of its run unless given.
         same: What known pairs have told of sameness, for `same_probability`.
-        swap: The active latent that the counterfactual takes from B; None takes the one that differs most.
+        detector: Warns if it takes one of them for anomalous: of such an image the latents say little.
+        swap: The active latent that the counterfactual takes from B; None takes the first that the verdict
+            names, or else the one that differs most.
 
     Raises:
         ImageError: If `a` or `b` is not exactly one picture that the model takes.
@@ -177,12 +182,13 @@ def compare(
     mean = posterior.mean.double().numpy()
     doubt = np.sqrt(posterior.log_variance.double().exp().sum(dim=0).numpy())
     differences = _differences(table, mean, doubt, deviation)
-    swapped = differences[0].latent if swap is None else swap
+    first = next((difference for difference in differences if difference.notable), differences[0])
+    swapped = first.latent if swap is None else swap
     mixed = posterior.mean[:1].clone()
     mixed[0, swapped] = posterior.mean[1, swapped]
     pictures = model.decode(torch.cat([posterior.mean, mixed]))
     probability = None if same is None else float(same.probability(mean[:1], mean[1:])[0])
-    doubts = cautions(model, table)
+    doubts = cautions(model, table) + strangers(detector, torch.cat([image_a, image_b]), ("A", "B"))
     squares = np.array([d.population**2 for d in differences])
     in_nuisance = squares[[d.nuisance for d in differences]].sum()
     return Comparison(

@@ -375,6 +375,7 @@ class Engine:
             self.frame(self.size, b),
             table=self.table,
             same=known.identity if known is not None and known.fits(self.table) else None,
+            detector=self.detector,
             swap=swap,
         )
         pictures = (found.counterfactual, found.reconstruction_a, found.reconstruction_b)

@@ -28,6 +28,8 @@ def pretrained(name: str, *, device: str = "auto") -> Model:
         names = pellucid.read_latents(model.directory, model.latents)
     """
     runs = shipped_runs()
+    if not runs:
+        raise ConfigError("no model comes with this installation, though one should. Install Pellucid again.")
     if name not in runs:
         raise ConfigError(
             f"expected the name of a model that comes with Pellucid ({', '.join(runs)}), got {name!r}. "
