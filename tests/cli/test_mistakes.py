@@ -224,7 +224,7 @@ def test_what_is_no_run_is_told_with_what_it_is_and_which_was_meant(
     (here / "empty").mkdir()
     picture(here / "photos" / "a.png", 8, 8)
     shutil.copytree(trained, here / "runs" / "mine")
-    make = "Make one: pellucid train DATA --out RUN."
+    make = "Make one: pellucid train DATA --out RUN. Or take one that comes with Pellucid: people."
     assert said("latents", "file") == f"file: expected the folder of a run, got a file. {make}"
     assert said("latents", "empty").endswith(f"got an empty folder. {make}")
     assert said("latents", "photos").endswith(f"got a folder without config.json. {make}")

@@ -77,8 +77,9 @@ def scoring(photos: Path, table: Path, workers: int) -> tuple[object, ...]:
 
 
 def heeds_hanging_up() -> None:
-    """Whatever these tests were started by: nohup has SIGHUP ignored."""
+    """Whatever these tests were started by: nohup has SIGHUP ignored, a shell in the background SIGINT."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ended(command: tuple[object, ...], dies: tuple[str, int, int], mark: str, **environment: str) -> str:

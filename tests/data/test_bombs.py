@@ -24,7 +24,7 @@ def look_at(names: list[str], folder: Path) -> None:
         assert size < 20e6, name
         assert grown < bombs.CAP == 512 << 20, name
         assert bombs.BOMBS[name][0] in said, name
-        out_of_memory = ("memory", "MemoryError", "allocate", "killed", "bad_alloc")
+        out_of_memory = ("out of memory", "enough memory", "MemoryError", "allocate", "killed", "bad_alloc")
         assert not [word for word in out_of_memory if word in said], f"{name}: {said}"
 
 

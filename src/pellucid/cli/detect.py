@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pellucid.cli.opening import Run, only_with
 from pellucid.cli.printing import print_json_list
-from pellucid.cli.scoring import scoring_of, to_go_on_with
+from pellucid.cli.scoring import refuse_among_images, scoring_of, to_go_on_with
 from pellucid.errors import ConfigError, DataError
 from pellucid.terminal import counting_bar
 
@@ -77,9 +77,11 @@ def detect(
     if json and quiet:
         raise ConfigError("--json prints everything, --quiet hardly anything. Leave one of them out.")
     only_with("--fail-on-anomaly", fail_on_anomaly, allow_unreadable=allow_unreadable)
-    detector = load_detector(load(run, device=device), run)
+    model = load(run, device=device)
+    refuse_among_images(run, model, images, table, explain)
+    detector = load_detector(model, run)
     scoring, scorer = scoring_of(
-        run, images, axes, limit, engine, workers, runtime, device, table, explain, columns=detector.measures
+        run, images, axes, limit, engine, workers, runtime, device, table, columns=detector.measures
     )
     at_most = scoring.inputs.at_most
     if explain is not None and (at_most is None or at_most > _MOST_EXPLAINED):

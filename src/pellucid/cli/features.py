@@ -6,7 +6,7 @@ from typing import Literal
 
 from pellucid.cli.opening import Run
 from pellucid.cli.printing import print_json
-from pellucid.cli.scoring import scoring_of, to_go_on_with
+from pellucid.cli.scoring import refuse_among_images, scoring_of, to_go_on_with
 from pellucid.terminal import counting_bar, say
 
 
@@ -44,9 +44,11 @@ def features(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from pellucid.data.dataset import left_out
+    from pellucid.model.predictor import load
     from pellucid.scoring.table import writing_table
 
     began = time.monotonic()
+    refuse_among_images(run, load(run, device="cpu"), images, out)
     scoring, scorer = scoring_of(run, images, axes, limit, engine, workers, runtime, device, out)
     count, unread = 0, list[tuple[str, str]]()
     writing = writing_table(out, scorer.columns)

@@ -13,8 +13,20 @@ from pellucid.terminal import counting_bar, say
 
 if TYPE_CHECKING:
     from pellucid.data.axes import Axes
+    from pellucid.model.predictor import Model
     from pellucid.scoring.score import Scoring
     from pellucid.scoring.scorer import Scorer
+
+
+def refuse_among_images(run: Path, model: "Model", images: Sequence[str], *outputs: Path | None) -> None:
+    """Refuse a run and outputs that lie among the images: at the start, before anything else can be wrong.
+
+    Raises:
+        ConfigError: Naming the one that does.
+    """
+    refuse_inside(run, images)
+    for output in outputs:
+        keep_apart(model, output, *images)
 
 
 def scoring_of(
@@ -27,7 +39,6 @@ def scoring_of(
     runtime: Literal["torch", "onnx"],
     device: str,
     table: Path | None,
-    folder: Path | None = None,
     *,
     columns: Sequence[str] | None = None,
 ) -> "tuple[Scoring, Scorer]":
@@ -36,7 +47,7 @@ def scoring_of(
     Some columns are measured, or all of them.
 
     Raises:
-        ConfigError: If the run, the table or the folder for figures lies among the images.
+        ConfigError: If ONNX Runtime is asked to compute on another device than the CPU.
     """
     from pellucid.scoring.inputs import find_inputs
     from pellucid.scoring.score import Scoring
@@ -46,9 +57,6 @@ def scoring_of(
         raise ConfigError(f"--device {device}: ONNX Runtime computes on the CPU here. Leave one of them out.")
     recipe = recipe_of(str(run), device, runtime, columns=columns)
     scorer = scorer_of(recipe)
-    refuse_inside(run, images)
-    for place in (table, folder):
-        keep_apart(scorer.model, place, *images)
     with counting_bar("reading images") as advance:
         preprocessing = scorer.model.config.preprocessing
         inputs = find_inputs(images, preprocessing, axes=axes, limit=limit, progress=advance)
