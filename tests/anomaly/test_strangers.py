@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import pellucid
-from pellucid.anomaly.strangers import detector_of, strangers
+from pellucid.anomaly.storage import detector_of
+from pellucid.anomaly.strangers import strangers
 from pellucid.model.predictor import Model
 
 
@@ -34,6 +35,8 @@ def test_a_picture_that_the_model_cannot_know_is_said_by_its_letter(model: Model
         else:
             assert f"takes {which} for anomalous" in found.cautions[0]
             assert found.cautions[0] in found.sentence
+    many = strangers(detector, torch.cat([scenes, scenes, people]), "abcdef")
+    assert "takes 4 of 6 images for anomalous" in many[0]
     assert strangers(None, torch.cat([scenes, people]), "abcd") == ()
 
 

@@ -8,25 +8,13 @@ from pathlib import Path
 
 import pytest
 from footprint import Footprint, footprint
+from small import NETWORKS
 
 from pellucid.cli import app
 
 ROOT = Path(__file__).parent.parent.parent
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
-SMALL = (
-    "--batch-size",
-    8,
-    "--size",
-    32,
-    "--latents",
-    3,
-    "--preset",
-    "burgess",
-    "--loss",
-    "mse",
-    "--device",
-    "cpu",
-)
+SMALL = ("--batch-size", 8, "--latents", 3, *NETWORKS, "--device", "cpu")
 COMMANDS: dict[str, list[object]] = {
     "train": ["train", "photos", "--out", "out", "--steps", 4, "--workers", 2, *SMALL],
     "latents": ["latents", "run", "--data", "photos"],
@@ -99,6 +87,8 @@ def kind_of(path: Path, place: Path) -> str:
         return "matplotlib" if path in parents else "nothing"
     if path == place:  # a temporary file without a name
         return "here"
+    if path == place / "home":  # likewise, as long as there is no folder for the cache yet
+        return "cache"
     return next((kind for kind, root in roots.items() if path.is_relative_to(root)), str(path))
 
 

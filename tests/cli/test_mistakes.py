@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.table import Table
+from small import NETWORKS
 
 from pellucid.cli.mistakes import in_one_line
 from pellucid.cli.printing import print_table
@@ -18,20 +19,7 @@ from pellucid.errors import DataError
 from pellucid.model.sealed import read_sealed, write_sealed
 
 Run = Callable[..., int]
-SMALL = (
-    "--steps",
-    2,
-    "--batch-size",
-    2,
-    "--size",
-    32,
-    "--latents",
-    2,
-    "--preset",
-    "burgess",
-    "--loss",
-    "mse",
-)
+SMALL = ("--steps", 2, "--batch-size", 2, "--latents", 2, *NETWORKS)
 
 
 def picture(path: Path, *shape: int) -> Path:

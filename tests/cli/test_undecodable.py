@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small import NETWORKS
 
 from pellucid.data.paths import cache_folder, expanded
 from pellucid.data.store import open_dataset
@@ -18,20 +19,7 @@ from pellucid.model.sealed import read_sealed, write_sealed
 from pellucid.report.html import REPORT
 
 Run = Callable[..., int]
-SMALL = (
-    "--steps",
-    2,
-    "--batch-size",
-    2,
-    "--size",
-    32,
-    "--latents",
-    2,
-    "--preset",
-    "burgess",
-    "--loss",
-    "mse",
-)
+SMALL = ("--steps", 2, "--batch-size", 2, "--latents", 2, *NETWORKS)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are always Unicode")
 

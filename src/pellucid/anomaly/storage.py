@@ -70,6 +70,18 @@ def save_detector(detector: Detector, run: Path, about: Mapping[str, Any] | None
         drop_others(run, _STEM, digest)
 
 
+def detector_of(model: Model, table: LatentTable | None = None) -> Detector | None:
+    """Read the detector of a model's run; None where there is none.
+
+    Raises:
+        RunError: If it is damaged, or was fitted to other weights.
+    """
+    run = model.directory
+    if run is None or not (run / DETECTOR).exists():
+        return None
+    return load_detector(model, run, table=table)
+
+
 def load_detector(model: Model, run: str | os.PathLike[str], *, table: LatentTable | None = None) -> Detector:
     """Read the detector in a run's folder; its scores are the same to the last bit.
 

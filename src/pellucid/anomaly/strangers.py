@@ -1,13 +1,11 @@
 """Warn of images that are not like those a model knows: comparisons by its latents mean little there."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pellucid.anomaly.detector import Detector
-from pellucid.anomaly.storage import load_detector
-from pellucid.latents.names import LatentTable
-from pellucid.model.directory import DETECTOR
-from pellucid.model.predictor import Images, Model
+from pellucid.model.predictor import Images
+
+_NAMED = 3  # images, of which more are only counted
 
 
 def strangers(detector: Detector | None, images: Images, names: Sequence[str]) -> tuple[str, ...]:
@@ -24,17 +22,5 @@ def strangers(detector: Detector | None, images: Images, names: Sequence[str]) -
     found = [name for name, one in zip(names, verdicts, strict=True) if one.verdict == "anomalous"]
     if not found:
         return ()
-    which = " and ".join(found)
+    which = " and ".join(found) if len(found) <= _NAMED else f"{len(found):,} of {len(names):,} images"
     return (f"the run's detector takes {which} for anomalous, so the comparison means little",)
-
-
-def detector_of(model: Model, table: LatentTable) -> Detector | None:
-    """Read the detector of a model's run; None where there is none.
-
-    Raises:
-        RunError: If it is damaged, or was fitted to other weights.
-    """
-    run = model.directory
-    if run is None or not (Path(run) / DETECTOR).exists():
-        return None
-    return load_detector(model, run, table=table)

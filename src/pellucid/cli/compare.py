@@ -41,7 +41,7 @@ def compare(
         json: Print everything as JSON.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
-    from pellucid.anomaly.strangers import detector_of
+    from pellucid.anomaly.storage import detector_of
     from pellucid.comparison.compare import compare as compare_pictures
     from pellucid.latents.names import read_latents
     from pellucid.model.predictor import load

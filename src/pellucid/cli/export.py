@@ -19,9 +19,8 @@ def export(run: Run, /, *, out: Path | None = None, json: bool = False) -> None:
         out: The folder to write. Default: `onnx` in the run.
         json: Print the files and the differences from PyTorch as JSON.
     """
-    from pellucid.anomaly.storage import load_detector
+    from pellucid.anomaly.storage import detector_of
     from pellucid.latents.names import table_of
-    from pellucid.model.directory import DETECTOR
     from pellucid.model.inside import inside
     from pellucid.model.predictor import load
     from pellucid.runtime.export import FOLDER
@@ -29,7 +28,7 @@ def export(run: Run, /, *, out: Path | None = None, json: bool = False) -> None:
 
     model = load(run, device="cpu")
     keep_apart(model, out)
-    detector = load_detector(model, run) if (run / DETECTOR).exists() else None
+    detector = detector_of(model)
     with spinner("exporting"):
         written = write(model, table_of(model), detector, out or inside(run, FOLDER))
     if json:

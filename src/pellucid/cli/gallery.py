@@ -49,7 +49,8 @@ def gallery(
     """
     import numpy as np
 
-    from pellucid.anomaly.strangers import detector_of, strangers
+    from pellucid.anomaly.storage import detector_of
+    from pellucid.anomaly.strangers import strangers
     from pellucid.comparison.gallery import rank
     from pellucid.latents.activity import encode_dataset
     from pellucid.latents.caution import cautions, warned

@@ -17,7 +17,7 @@ from torch import Tensor
 import pellucid
 from pellucid.anomaly.detector import Detector
 from pellucid.anomaly.features import LOSS_COLUMNS, Features, columns_of, values_of
-from pellucid.anomaly.storage import load_detector
+from pellucid.anomaly.storage import detector_of
 from pellucid.anomaly.verdict import COLUMN_LABELS
 from pellucid.comparison.compare import compare, population_deviation
 from pellucid.comparison.known import read_known
@@ -38,7 +38,6 @@ from pellucid.latents.caution import cautions, warned
 from pellucid.latents.names import LatentTable, change_latents, mark, read_latents, rename
 from pellucid.latents.typical import Typical, average_picture, read_typical
 from pellucid.live.wire import WireError
-from pellucid.model.directory import DETECTOR
 from pellucid.model.predictor import load
 from pellucid.objective.reconstruction import LOSSES, reconstruction_losses
 from pellucid.report.outlines import outlines
@@ -92,9 +91,7 @@ class Engine:
         self.model = model
         self.table: LatentTable = read_latents(run, model.latents)
         self.typical: Typical | None = read_typical(model)
-        self.detector: Detector | None = None
-        if (run / DETECTOR).exists():
-            self.detector = load_detector(model, run, table=self.table)
+        self.detector: Detector | None = detector_of(model, self.table)
         self.size = model.config.preprocessing.size
         self.frame_side = max(_FRAME, 2 * self.size)
         shelf = self._shelf()

@@ -27,15 +27,7 @@ def pretrained(name: str, *, device: str = "auto") -> Model:
         model = pellucid.pretrained("people")
         names = pellucid.read_latents(model.directory, model.latents)
     """
-    runs = shipped_runs()
-    if not runs:
-        raise ConfigError("no model comes with this installation, though one should. Install Pellucid again.")
-    if name not in runs:
-        raise ConfigError(
-            f"expected the name of a model that comes with Pellucid ({', '.join(runs)}), got {name!r}. "
-            "Load a folder with pellucid.load."
-        )
-    return load(runs[name], device=device)
+    return load(_shipped(name), device=device)
 
 
 def copy_pretrained(name: str, run: Path) -> None:
@@ -44,11 +36,14 @@ def copy_pretrained(name: str, run: Path) -> None:
     Args:
         name: See `pretrained`.
         run: A new folder, or one in which copying was interrupted. A finished copy is left as it is.
+
+    Raises:
+        ConfigError: As `pretrained`.
     """
     if (run / CONFIG).exists():  # copied last
         return
     run.mkdir(parents=True, exist_ok=True)
-    for file in sorted(shipped_runs()[name].iterdir(), key=lambda file: file.name == CONFIG):
+    for file in sorted(_shipped(name).iterdir(), key=lambda file: file.name == CONFIG):
         write_file(run / file.name, file.read_bytes())
 
 
@@ -59,3 +54,15 @@ def find_run(run: str | os.PathLike[str]) -> Path:
     """
     folder = Path(run)
     return folder if (folder / CONFIG).exists() else shipped_runs().get(os.fspath(run), folder)
+
+
+def _shipped(name: str) -> Path:
+    runs = shipped_runs()
+    if not runs:
+        raise ConfigError("no model comes with this installation, though one should. Install Pellucid again.")
+    if name not in runs:
+        raise ConfigError(
+            f"expected the name of a model that comes with Pellucid ({', '.join(runs)}), got {name!r}. "
+            "Load a folder with pellucid.load."
+        )
+    return runs[name]

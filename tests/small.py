@@ -1,0 +1,3 @@
+"""The smallest networks that a command can be told to train."""
+
+NETWORKS = ("--size", 32, "--preset", "burgess", "--loss", "mse")
